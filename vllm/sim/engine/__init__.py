@@ -1,0 +1,1 @@
+"""The side that meets vLLM: platform, executor, KV cache specs, drivers."""

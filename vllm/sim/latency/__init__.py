@@ -1,0 +1,1 @@
+"""How long a step takes on the simulated device. Knows nothing of vLLM."""

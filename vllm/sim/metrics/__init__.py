@@ -1,0 +1,1 @@
+"""Numbers computed from records. Knows nothing of vLLM."""

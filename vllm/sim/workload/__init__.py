@@ -1,0 +1,1 @@
+"""Where requests come from: arrivals, sessions, generators. Knows nothing of vLLM."""
