@@ -1,0 +1,1 @@
+"""The command line: one parser, three spellings (``vllm sim``, ``vllm-sim``, ``python -m vllm.sim``)."""

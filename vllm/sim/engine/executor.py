@@ -1,0 +1,248 @@
+"""The executor: the one class that stands where the model was.
+
+A step goes ``SchedulerOutput`` -> records -> predicted duration -> a place on the
+device's timeline -> each request's next token -> ``ModelRunnerOutput``. The result
+is a future that is pending until the device would be done, which is what makes
+asynchronous scheduling admit requests as it does on hardware.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from vllm.lora.request import LoRARequest
+from vllm.tokenizers import cached_tokenizer_from_config
+from vllm.v1.core.sched.output import GrammarOutput, SchedulerOutput
+from vllm.v1.engine.core import EngineCore
+from vllm.v1.executor.abstract import Executor
+from vllm.v1.kv_cache_interface import KVCacheConfig, KVCacheSpec
+from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, DraftTokenIds, ModelRunnerOutput
+
+from ..clock import Clock, DeviceTimeline, WallClock
+from ..errors import SettingsError
+from ..latency.model import LatencyModel
+from ..records import StepRecord
+from . import platform
+from .activation import device_of, install_engine_hooks
+from .answers import AnswerBook
+from .batch import Batch, BatchReader
+from .device import SimulatedDevice, mark_shut_down
+from .observe import StepObserver
+from .sampling import Sampler
+from .settings import settings_of
+
+logger = logging.getLogger("vllm.sim.executor")
+
+
+class StepFuture(Future):
+    """A step's result, pending until the device is done with it."""
+
+    def __init__(self, clock: Clock, due_ns: int, output: ModelRunnerOutput) -> None:
+        super().__init__()
+        self._clock, self._due_ns, self._output = clock, due_ns, output
+
+    def done(self) -> bool:
+        return self._clock.now_ns() >= self._due_ns
+
+    def result(self, timeout: float | None = None) -> ModelRunnerOutput:
+        """Wait for the device. A timeout is not supported: vLLM never gives one."""
+        self._clock.wait_until_ns(self._due_ns)
+        return self._output
+
+
+class InFlight(NamedTuple):
+    """A step that runs and has not been sampled."""
+
+    batch: Batch
+    due_ns: int
+
+
+class SimExecutor(Executor):
+    """Answers ``execute_model`` from a trace. See ``docs/structure.md`` for its neighbours."""
+
+    supports_pp = True
+
+    def _init_executor(self) -> None:
+        settings = settings_of(self.vllm_config)
+        if settings is None:
+            raise SettingsError(
+                "the simulator's executor was chosen without its settings: "
+                "start with --use-simulator"
+            )
+        self.settings = settings
+        device = device_of(settings)
+        platform.activate(device)  # this may be a process of its own
+        install_engine_hooks()
+        self.clock: Clock = self._make_clock()
+        self._device = SimulatedDevice(self.vllm_config, settings, device)
+        self.latency: LatencyModel = self._device.latency
+        self._timeline = DeviceTimeline(self.parallel_config.pipeline_parallel_size)
+        self._reader = BatchReader()
+        tokenizer = (
+            None
+            if self.model_config.skip_tokenizer_init
+            else cached_tokenizer_from_config(self.model_config)
+        )
+        self._answers = AnswerBook(settings, tokenizer, self.model_config.seed)
+        self._sampler = Sampler(self.model_config.get_vocab_size(), tokenizer)
+        self._in_flight: deque[InFlight] = deque()
+        self.observer = StepObserver(settings, self.vllm_config)
+        self._lora_ids: set[int] = set()
+        logger.info("Simulator: %s", self.latency.describe())
+
+    def _make_clock(self) -> Clock:
+        return WallClock(self.settings.time_scale)
+
+    @classmethod
+    def supports_async_scheduling(cls) -> bool:
+        return True
+
+    # One step
+
+    def execute_model(  # type: ignore[override]
+        self, scheduler_output: SchedulerOutput, non_block: bool = False
+    ) -> ModelRunnerOutput | None | Future[ModelRunnerOutput | None]:
+        """Start a step. Its tokens are asked for with :meth:`sample_tokens`."""
+        for request_id in scheduler_output.finished_req_ids:
+            self._sampler.forget(request_id)
+            self.latency.forget(request_id)
+        batch = self._reader.read(scheduler_output)
+        for request in batch.admitted:
+            answer = self._answers.bind(request)
+            self._sampler.admit(request, answer.cursor)
+            self.latency.admit(
+                request.req_id, request.prompt_len, answer.ttft_s, answer.itl_s
+            )
+        output = None
+        if batch.requests:
+            self._in_flight.append(InFlight(batch, self._run(batch, scheduler_output)))
+        else:
+            output = EMPTY_MODEL_RUNNER_OUTPUT
+        if not non_block:
+            return output
+        future: Future[ModelRunnerOutput | None] = Future()
+        future.set_result(output)
+        return future
+
+    def sample_tokens(  # type: ignore[override]
+        self, grammar_output: GrammarOutput | None, non_block: bool = False
+    ) -> ModelRunnerOutput | Future[ModelRunnerOutput]:
+        """The tokens of the oldest step that has not been sampled."""
+        batch, due_ns = self._in_flight.popleft()
+        future = StepFuture(self.clock, due_ns, self._sampler.sample(batch, grammar_output))
+        return future if non_block else future.result()
+
+    def _run(self, batch: Batch, output: SchedulerOutput) -> int:
+        """Lay the step on the device's timeline; returns when it is done."""
+        record = self.observer.record(batch, output)
+        duration_ns, record.in_domain = self.latency.step_time(record)
+        now_ns = self.clock.now_ns()
+        record.start_ns, due_ns = self._timeline.submit(now_ns, duration_ns)
+        record.duration_ns = duration_ns
+        self.observer.write(record)
+        return due_ns
+
+    def execute_dummy_batch(self) -> None:
+        """An idle data-parallel rank keeps step with the others: an empty step's time."""
+        empty = StepRecord(0, 0, 0, [], 0, 0, [], [], 0, 0, 0)
+        duration_ns = self.latency.step_time(empty).duration_ns
+        _, due_ns = self._timeline.submit(self.clock.now_ns(), duration_ns)
+        self.clock.wait_until_ns(due_ns)
+
+    def take_draft_token_ids(self) -> DraftTokenIds | None:
+        return None
+
+    # What the engine asks of the model at start
+
+    def get_kv_cache_specs(self) -> list[dict[str, KVCacheSpec]]:
+        return self._device.kv_cache_specs
+
+    def get_supported_kv_cache_layouts(self) -> list[list[str]]:
+        return self._device.kv_cache_layouts
+
+    def set_kv_cache_layout(self, layout_name: str, *_: Any) -> None:
+        pass
+
+    def determine_available_memory(self) -> list[int]:
+        """Bytes for the KV cache, one number a rank."""
+        return self._device.available_kv_bytes()
+
+    def initialize_from_config(self, kv_cache_configs: list[KVCacheConfig]) -> None:
+        pass
+
+    def compile_or_warm_up_model(self) -> None:
+        pass
+
+    # Everything else that a worker may be asked
+
+    def collective_rpc(  # type: ignore[override]
+        self,
+        method: str | Callable[..., Any],
+        timeout: float | None = None,
+        args: tuple = (),
+        kwargs: dict | None = None,
+        non_block: bool = False,
+    ) -> Any:
+        if not isinstance(method, str) or method not in _RPC_ANSWERS:
+            name = method if isinstance(method, str) else method.__name__
+            raise NotImplementedError(
+                f"the simulator has no worker to run {name!r} on; it answers "
+                f"{', '.join(sorted(_RPC_ANSWERS))}"
+            )
+        answers = [_RPC_ANSWERS[method] for _ in range(self.parallel_config.world_size)]
+        if not non_block:
+            return answers
+        future: Future[list[Any]] = Future()
+        future.set_result(answers)
+        return future
+
+    def add_lora(self, lora_request: LoRARequest) -> bool:
+        self._lora_ids.add(lora_request.lora_int_id)
+        return True
+
+    def remove_lora(self, lora_id: int) -> bool:
+        known = lora_id in self._lora_ids
+        self._lora_ids.discard(lora_id)
+        return known
+
+    def pin_lora(self, lora_id: int) -> bool:
+        return lora_id in self._lora_ids
+
+    def list_loras(self) -> set[int]:
+        return set(self._lora_ids)
+
+    def check_health(self) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        self.observer.close()
+        self._answers.close()
+        mark_shut_down()
+
+
+def watch_scheduler(engine_core: EngineCore) -> None:
+    """Show a simulated engine's executor its scheduler's counters."""
+    executor = engine_core.model_executor
+    if isinstance(executor, SimExecutor):
+        executor.observer.watch(engine_core.scheduler)
+
+
+# What a worker without a model truthfully answers.
+_RPC_ANSWERS: dict[str, Any] = {
+    "get_supported_tasks": ("generate",),
+    "supports_draft_weight_updates": False,
+    "reset_mm_cache": None,
+    "reset_encoder_cache": None,
+    "sleep": None,
+    "wake_up": None,
+    "discard": None,
+    "synchronize_device": None,
+    "profile": None,
+    "update_max_model_len": None,
+    "get_kv_connector_handshake_metadata": None,
+    "get_cache_block_size_bytes": None,
+}

@@ -1,0 +1,193 @@
+"""The front end's half of a replay: which rows answer a prompt, and refusing the rest.
+
+A prompt is matched on its token ids, after vLLM has rendered and tokenized it, so
+text, chat messages and raw ids all match the same row. The places of the rows
+travel to the engine in ``SamplingParams.extra_args``; the answers stay in the file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from prometheus_client import Counter
+from vllm.exceptions import VLLMValidationError
+from vllm.renderers import BaseRenderer, ChatParams
+from vllm.v1.engine import EngineCoreRequest
+
+from ..config import SimSettings
+from ..trace.read import TraceFile
+from ..trace.schema import TraceRow
+from ..trace.store import TraceStore
+from .answers import PLACES_KEY
+from .settings import settings_of
+
+logger = logging.getLogger("vllm.sim.matching")
+
+# vLLM drops every collector with "vllm" in its name when an engine starts.
+_HITS = Counter("sim:trace_hits", "Requests that a row of the trace answers.")
+_MISSES = Counter("sim:trace_misses", "Requests that no row of the trace answers.")
+
+_QUOTED_CHARS = 80
+_LOGGED_MISSES = 20
+
+
+class PromptMatcher:
+    """Finds the rows for a prompt.
+
+    Args:
+        settings: The trace, and what to do on a miss.
+        renderer: vLLM's renderer: chat template and tokenizer of this engine.
+        chat: How this server or ``LLM`` renders chats.
+
+    Raises:
+        TraceError: The trace is broken.
+    """
+
+    def __init__(self, settings: SimSettings, renderer: BaseRenderer, chat: ChatParams) -> None:
+        self._settings = settings
+        self._renderer = renderer
+        self._chat = chat.with_defaults(
+            {"add_generation_prompt": True, "continue_final_message": False}
+        )
+        self._misses = 0
+        self._store: TraceStore | None = None
+        if settings.trace_path is not None:
+            self._store = TraceStore(TraceFile(settings.trace_path), self._encode_prompts)
+
+    def check(self, prompt_ids: Sequence[int] | None) -> None:
+        """Refuse a prompt that nothing answers, where misses are errors.
+
+        Raises:
+            VLLMValidationError: HTTP 400; quotes the prompt and the closest row.
+        """
+        if self._settings.on_miss == "error" and not self._find(prompt_ids):
+            self._count_miss(prompt_ids)
+            raise VLLMValidationError(self._explain(prompt_ids), parameter="prompt")
+
+    def attach(self, request: EngineCoreRequest) -> None:
+        """Send the places of the rows along with a request.
+
+        Raises:
+            VLLMValidationError: As :meth:`check`.
+        """
+        params = request.sampling_params
+        if params is None or params.trace_decode_token_ids:
+            return
+        places = self._find(request.prompt_token_ids)
+        if not places:
+            self.check(request.prompt_token_ids)
+            self._count_miss(request.prompt_token_ids)
+            return
+        _HITS.inc()
+        params.extra_args = {**(params.extra_args or {}), PLACES_KEY: places}
+
+    def _find(self, prompt_ids: Sequence[int] | None) -> list[list[int]]:
+        if self._store is None or prompt_ids is None:
+            return []
+        return [list(place) for place in self._store.find(prompt_ids)]
+
+    def _count_miss(self, prompt_ids: Sequence[int] | None) -> None:
+        _MISSES.inc()
+        self._misses += 1
+        if self._misses <= _LOGGED_MISSES:
+            logger.warning("trace miss %d: %s", self._misses, self._quote(prompt_ids))
+        if self._misses == _LOGGED_MISSES:
+            logger.warning("further misses are counted in sim:trace_misses_total only")
+
+    def _explain(self, prompt_ids: Sequence[int] | None) -> str:
+        if prompt_ids is None:
+            return "the simulator matches on token ids and this prompt has none (embeddings)"
+        assert self._store is not None and self._settings.trace_path is not None
+        closest = self._store.closest(prompt_ids)
+        recorded = self._encode_prompts([closest.row])[0]
+        common = 0
+        for mine, theirs in zip(prompt_ids, recorded, strict=False):
+            if mine != theirs:
+                break
+            common += 1
+        return (
+            f"no row of the trace {self._settings.trace_path} answers this prompt "
+            f"({len(prompt_ids)} tokens): {self._quote(prompt_ids)}. The closest is line "
+            f"{closest.place.line} ({len(recorded)} tokens): {self._quote(recorded)}; they part "
+            f"at token {common}: {self._quote(prompt_ids[common:])} against "
+            f"{self._quote(recorded[common:])}. Record it, or start with --sim-on-miss echo "
+            f"or synthetic"
+        )
+
+    def _quote(self, token_ids: Sequence[int] | None) -> str:
+        ids = list(token_ids or ())
+        if self._renderer.tokenizer is None:
+            return f"{ids[:16]}"
+        text = self._renderer.tokenizer.decode(ids[:_QUOTED_CHARS], skip_special_tokens=False)
+        return repr(text[:_QUOTED_CHARS]) + ("…" if len(text) > _QUOTED_CHARS else "")
+
+    def _encode_prompts(self, rows: Sequence[TraceRow]) -> list[list[int]]:
+        """Rows to token ids, as vLLM would make them of the same request."""
+        encoded: list[list[int]] = [[] for _ in rows]
+        texts: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
+        for at, row in enumerate(rows):
+            if row.prompt_token_ids is not None:
+                encoded[at] = row.prompt_token_ids
+            elif row.prompt is not None:
+                texts[self._renderer.default_cmpl_tok_params.add_special_tokens].append(
+                    (at, row.prompt)
+                )
+            elif row.messages is not None:
+                prompt = self._render(row)
+                if "prompt_token_ids" in prompt:
+                    encoded[at] = list(prompt["prompt_token_ids"])
+                else:
+                    texts[self._renderer.default_chat_tok_params.add_special_tokens].append(
+                        (at, prompt["prompt"])
+                    )
+        for add_special_tokens, batch in texts.items():
+            if batch:
+                ids = self._renderer.get_tokenizer()(
+                    [text for _, text in batch],
+                    add_special_tokens=add_special_tokens,
+                )["input_ids"]
+                for (at, _), row_ids in zip(batch, ids, strict=True):
+                    encoded[at] = row_ids
+        return encoded
+
+    def _render(self, row: TraceRow) -> Any:
+        assert row.messages is not None
+        chat = self._chat
+        if "tools" in row.extra:
+            chat = chat.with_defaults({"tools": row.extra["tools"]})
+        _, prompt = self._renderer.render_messages(row.messages, chat)  # type: ignore[arg-type]
+        return prompt
+
+
+_matchers: WeakKeyDictionary[BaseRenderer, PromptMatcher] = WeakKeyDictionary()
+
+
+def load_matcher(renderer: BaseRenderer, chat: ChatParams) -> None:
+    """Index the trace for a renderer, when its engine is simulated."""
+    settings = settings_of(renderer.config)
+    if settings is not None:
+        _matchers[renderer] = PromptMatcher(settings, renderer, chat)
+
+
+def check(renderer: BaseRenderer, prompt_ids: Sequence[int] | None) -> None:
+    """Refuse a prompt of a simulated engine that nothing answers."""
+    if (matcher := _matcher_of(renderer)) is not None:
+        matcher.check(prompt_ids)
+
+
+def attach(renderer: BaseRenderer, request: EngineCoreRequest) -> None:
+    """Send the places of the matching rows along with a simulated engine's request."""
+    if (matcher := _matcher_of(renderer)) is not None:
+        matcher.attach(request)
+
+
+def _matcher_of(renderer: BaseRenderer) -> PromptMatcher | None:
+    """The matcher of a renderer's engine; None when that engine is real."""
+    if settings_of(renderer.config) is None:
+        return None
+    if renderer not in _matchers:  # an engine that is driven without LLM or a server
+        load_matcher(renderer, ChatParams())
+    return _matchers[renderer]

@@ -1,0 +1,70 @@
+"""Tokens to a ``ModelRunnerOutput``, with the log probabilities that requests ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from vllm.v1.outputs import LogprobsLists, LogprobsTensors, ModelRunnerOutput
+
+# What the OpenAI server clamps minus infinity to: the tokens that were not chosen.
+NOT_CHOSEN_LOGPROB = -9999.0
+
+
+def runner_output(
+    request_ids: list[str],
+    tokens: list[list[int]],
+    logprobs: LogprobsLists | None = None,
+    prompt_logprobs: dict[str, LogprobsTensors | None] | None = None,
+) -> ModelRunnerOutput:
+    """A step's result: one list of new tokens a request, empty for a prefill chunk."""
+    return ModelRunnerOutput(
+        req_ids=request_ids,
+        req_id_to_index={request_id: at for at, request_id in enumerate(request_ids)},
+        sampled_token_ids=tokens,
+        logprobs=logprobs,
+        prompt_logprobs_dict=prompt_logprobs or {},
+    )
+
+
+def sampled_logprobs(
+    tokens: Sequence[Sequence[int]], chosen: Sequence[Sequence[float]], top: int, vocab: int
+) -> LogprobsLists:
+    """Log probabilities of one step for the whole batch.
+
+    Args:
+        tokens: New tokens of each request.
+        chosen: Their log probabilities, in the same shape.
+        top: Alternatives a token, the most that any request asked for.
+        vocab: Vocabulary size; alternatives are the ids after the chosen one.
+
+    Returns:
+        Arrays of ``[tokens, 1 + top]``, the chosen token in column 0.
+    """
+    flat = np.array([token for row in tokens for token in row], dtype=np.int32)
+    ids = _with_alternatives(flat, top, vocab)
+    values = np.full(ids.shape, NOT_CHOSEN_LOGPROB, dtype=np.float32)
+    values[:, 0] = [value for row in chosen for value in row]
+    starts = np.concatenate(([0], np.cumsum([len(row) for row in tokens]))).tolist()
+    return LogprobsLists(ids, values, np.ones(len(flat), dtype=np.int32), starts)
+
+
+def certain_prompt_logprobs(prompt_ids: Sequence[int], top: int, vocab: int) -> LogprobsTensors:
+    """Prompt log probabilities: every prompt token was certain.
+
+    Returns:
+        Tensors of ``[len(prompt_ids) - 1, 1 + top]``; the first token has none.
+    """
+    ids = _with_alternatives(np.asarray(prompt_ids[1:], dtype=np.int32), top, vocab)
+    values = np.full(ids.shape, NOT_CHOSEN_LOGPROB, dtype=np.float32)
+    values[:, 0] = 0.0
+    return LogprobsTensors(
+        torch.from_numpy(ids), torch.from_numpy(values), torch.ones(len(ids), dtype=torch.int32)
+    )
+
+
+def _with_alternatives(ids: np.ndarray, top: int, vocab: int) -> np.ndarray:
+    """``[n]`` ids to ``[n, 1 + top]``: each with the ``top`` ids that follow it."""
+    offsets = np.arange(1 + top, dtype=np.int32)
+    return (ids[:, None] + offsets) % vocab

@@ -1,0 +1,39 @@
+"""The two entry points through which vLLM loads this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def platform() -> str | None:
+    """``vllm.platform_plugins``: vLLM's first look at ``current_platform``.
+
+    No platform is claimed here (the simulated one is switched on in place, when an
+    engine asks for it); it is the one moment that comes before ``EngineArgs`` can be
+    used, in every order of imports.
+    """
+    from .hooks import engine_args
+
+    engine_args.install(_resolve_config)
+    return None
+
+
+def general() -> None:
+    """``vllm.general_plugins``: in every process, before arguments are parsed or used."""
+    from .hooks import cli, engine_args
+
+    engine_args.install(_resolve_config)
+    cli.install(_subcommand)
+
+
+def _resolve_config(engine_args: Any, upstream: Callable[[], Any]) -> Any:
+    from .engine.activation import resolve_config
+
+    return resolve_config(engine_args, upstream)
+
+
+def _subcommand() -> Any:
+    from .cli.subcommand import SimSubcommand
+
+    return SimSubcommand()
