@@ -1,0 +1,1 @@
+"""What the simulated devices are. Knows nothing of vLLM."""
