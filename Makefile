@@ -11,9 +11,9 @@ PYTHON ?=
 # Where torch's CPU wheel comes from when pip's own indexes and find-links lack it. A mirror will
 # do; pip's configuration (PIP_INDEX_URL, PIP_FIND_LINKS, pip.conf) holds for everything else.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# For `make serve`: the port, and any further options of `vllm serve`.
-PORT ?= 8000
+# For `make demo` and `make serve`: further options of `vllm serve`. The port is that of `make serve`.
 ARGS ?=
+PORT ?= 8000
 
 BIN := .venv/bin
 export PYTHON TORCH_INDEX
@@ -24,7 +24,7 @@ install:
 	@.ci/install
 
 demo: install
-	@$(BIN)/python traces/demo.py
+	@$(BIN)/python traces/demo.py $(ARGS)
 
 serve: install
 	@echo 'When it is ready, try:'

@@ -94,6 +94,7 @@ def serving(options: list[str]) -> Iterator[str]:
         *("--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port)),
         *("--use-simulator", "--sim-trace", str(HERE / "demo.jsonl")),
         "--enable-prompt-tokens-details",
+        *("--sim-latency", "constant:ttft=100ms,itl=10ms"),  # slow enough to watch it stream
         *options,
     ]
     heading("Starting the real vLLM server, with a recording in place of the model")
