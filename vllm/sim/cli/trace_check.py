@@ -71,5 +71,5 @@ def _duplicates(report: CheckReport) -> str:
         return "none"
     return (
         f"{found.rows:,} rows repeat the prompt of an earlier row, {found.other_answer:,} of them "
-        f"with another answer (first: line {found.first_line} repeats line {found.first_repeats})"
+        f"with another answer (first: row {found.first_row} repeats row {found.first_repeats})"
     )

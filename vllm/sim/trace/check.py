@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import TraceError
 from .duplicates import DuplicateFinder, Duplicates, digest
 from .formats import Reader
+from .guard import RowGuard
 from .progress import with_progress
 from .read import PlacedRow
 from .schema import TraceRow
@@ -58,13 +59,12 @@ class _Checker:
         self._reader, self._tokenizer = reader, tokenizer
         self._duplicates = DuplicateFinder()
         self._inputs, self._outputs = array("q"), array("q")
-        self._turns, self._turn_lines = array("Q"), array("Q")
+        self._guard = RowGuard(reader.path)
         self._sessions = array("Q")
         self._prompts: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._unknown: set[str] = set()
         self._rows = self._timestamps = self._uncounted = 0
-        self._last: tuple[float, int] | None = None
 
     def add(self, placed: PlacedRow) -> None:
         line, _, row = placed
@@ -72,15 +72,13 @@ class _Checker:
         self._unknown.update(row.extra)
         self._prompts[next(kind for kind in PROMPT_KINDS if getattr(row, kind) is not None)] += 1
         self._answers[next(kind for kind in ANSWER_KINDS if getattr(row, kind) is not None)] += 1
-        self._duplicates.add(row, line)
+        self._duplicates.add(row)
         self._count_tokens(row)
-        self._check_time(row, line)
+        self._guard.see(row, line)
+        self._timestamps += row.timestamp is not None
         self._check_hash_ids(row, line)
         if row.session_id is not None:
             self._sessions.append(digest(row.session_id))
-            if row.turn is not None:
-                self._turns.append(digest((row.session_id, row.turn)))
-                self._turn_lines.append(line)
 
     def _count_tokens(self, row: TraceRow) -> None:
         tokenizer = self._tokenizer
@@ -93,18 +91,6 @@ class _Checker:
         if answered is not None:
             self._outputs.append(answered)
         self._uncounted += given is None or answered is None
-
-    def _check_time(self, row: TraceRow, line: int) -> None:
-        if row.timestamp is None:
-            return
-        self._timestamps += 1
-        if self._last is not None and row.timestamp < self._last[0]:
-            self._fail(
-                f"timestamp {row.timestamp:g} is before {self._last[0]:g} of line {self._last[1]}; "
-                "sort the rows with `vllm sim trace convert --sort`",
-                line,
-            )
-        self._last = row.timestamp, line
 
     def _check_hash_ids(self, row: TraceRow, line: int) -> None:
         if row.hash_ids is None or row.has_text:
@@ -126,22 +112,11 @@ class _Checker:
                 line,
             )
 
-    def _check_turns(self) -> None:
-        if not self._turns:
-            return
-        turns = np.frombuffer(self._turns, dtype=np.uint64)
-        order = np.argsort(turns, kind="stable")
-        again = np.flatnonzero(turns[order][1:] == turns[order][:-1])
-        if len(again):
-            first = again[np.argmin(order[again + 1])]
-            line, earlier = (self._turn_lines[int(order[first + n])] for n in (1, 0))
-            self._fail(f"repeats the session_id and turn of line {earlier}", line)
-
     def _fail(self, cause: str, line: int) -> NoReturn:
         raise TraceError(self._reader.path, cause, line)
 
     def report(self, format_name: str) -> CheckReport:
-        self._check_turns()
+        self._guard.finish()
         return CheckReport(
             path=str(self._reader.path),
             format=format_name,

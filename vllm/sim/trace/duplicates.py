@@ -15,12 +15,12 @@ class Duplicates(msgspec.Struct, frozen=True):
     """Rows whose prompt an earlier row has.
 
     ``other_answer`` counts those that answer it differently. The first such pair is
-    named, so that it can be looked at.
+    named by row numbers, which count from 1 without a header: not every format has lines.
     """
 
     rows: int = 0
     other_answer: int = 0
-    first_line: int | None = None
+    first_row: int | None = None
     first_repeats: int | None = None
 
 
@@ -28,18 +28,20 @@ class DuplicateFinder:
     """Collects digests, and sorts them at the end: a set would take ten times the memory."""
 
     def __init__(self) -> None:
-        self._prompts, self._answers, self._lines = array("Q"), array("Q"), array("Q")
+        self._prompts, self._answers, self._rows = array("Q"), array("Q"), array("Q")
+        self._seen = 0
 
-    def add(self, row: TraceRow, line: int) -> None:
+    def add(self, row: TraceRow) -> None:
+        self._seen += 1
         prompt = prompt_key(row)
         if prompt is None:
             return
         self._prompts.append(digest(prompt))
         self._answers.append(digest((row.response, row.response_token_ids, row.output_length)))
-        self._lines.append(line)
+        self._rows.append(self._seen)
 
     def found(self) -> Duplicates:
-        if not self._lines:
+        if not self._rows:
             return Duplicates()
         prompts = np.frombuffer(self._prompts, dtype=np.uint64)
         answers = np.frombuffer(self._answers, dtype=np.uint64)
@@ -52,8 +54,8 @@ class DuplicateFinder:
         return Duplicates(
             rows=len(repeats),
             other_answer=int((answers[later] != answers[earlier]).sum()),
-            first_line=self._lines[int(later[first])],
-            first_repeats=self._lines[int(earlier[first])],
+            first_row=self._rows[int(later[first])],
+            first_repeats=self._rows[int(earlier[first])],
         )
 
 

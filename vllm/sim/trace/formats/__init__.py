@@ -8,7 +8,18 @@ import json
 from pathlib import Path
 
 from ...errors import TraceError
-from . import vllm_sim
+from . import (
+    azure,
+    bailian,
+    burstgpt,
+    kv_cache_tester,
+    mooncake,
+    openai,
+    sharegpt,
+    timed_trace,
+    vllm_bench,
+    vllm_sim,
+)
 from .base import Format, Reader, ReadOptions, Sample, WriteOptions, Writer
 
 __all__ = [
@@ -23,7 +34,21 @@ __all__ = [
     "open_rows",
 ]
 
-FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in (vllm_sim,)}
+FORMATS: dict[str, Format] = {
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        vllm_sim,
+        sharegpt,
+        openai,
+        mooncake,
+        azure,
+        burstgpt,
+        bailian,
+        kv_cache_tester,
+        timed_trace,
+        vllm_bench,
+    )
+}
 
 _SAMPLE_BYTES = 1 << 18
 

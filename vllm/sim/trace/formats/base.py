@@ -113,6 +113,11 @@ class Format:
     writer: Callable[[BinaryIO, TraceHeader | None, WriteOptions], Writer] | None
     # The fields of a row that a file of this kind can hold.
     says: frozenset[str]
+    # Tokens a hash id stands for in every file of this kind; None where a file may choose.
+    block_size: int | None = None
+    needs_ids: bool = False  # whether a row without hash ids cannot be said
+    covers: bool = True  # whether the partial last block has an id as well
+    keeps_extra: bool = False  # whether fields that we do not know can be kept
     # Whether the writer wants all turns of a conversation in one piece.
     by_session: bool = False
 

@@ -75,4 +75,6 @@ FORMAT = Format(
     reader=_open,
     writer=VllmSimWriter,
     says=KNOWN_FIELDS,
+    keeps_extra=True,
+    covers=False,
 )

@@ -1,0 +1,95 @@
+"""ShareGPT: ``[{"id", "conversations": [{"from": "human"|"gpt", "value"}]}]``, or one a line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from .base import Format, Sample
+from .conversations import Conversation, ConversationReader, ConversationWriter, Message
+from .json_items import Item
+
+_ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "observation": "tool",
+}
+_NAMES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "tool"}
+
+
+class ShareGptReader(ConversationReader):
+    name = "sharegpt"
+
+    def _conversation(self, item: Item, number: int) -> Conversation:
+        said = item.value.get("conversations")
+        if not isinstance(said, list):
+            raise ValueError("no conversations; a ShareGPT item has a list of them")
+        messages: list[Message] = []
+        if isinstance(system := item.value.get("system"), str) and system:
+            messages.append({"role": "system", "content": system})
+        for at, message in enumerate(said, start=1):
+            messages.append(_message(message, at))
+        extra = {k: v for k, v in item.value.items() if k not in ("id", "conversations", "system")}
+        return Conversation(self._id(item, number), messages, item.line, item.offset, extra)
+
+
+def _message(message: Any, at: int) -> Message:
+    if not isinstance(message, dict) or not {"from", "value"} <= message.keys():
+        raise ValueError(f"message {at} has no from and value")
+    speaker, value = message["from"], message["value"]
+    if speaker not in _ROLES:
+        raise ValueError(f"message {at} is from {speaker!r}; known are {', '.join(_ROLES)}")
+    if not isinstance(value, str):
+        raise ValueError(f"the value of message {at} must be text, is {type(value).__name__}")
+    return {"role": _ROLES[speaker], "content": value}
+
+
+def _spell(
+    id: str | int, messages: list[Message], extra: dict[str, Any], notes: Counter[str]
+) -> dict[str, Any]:
+    said: list[dict[str, str]] = []
+    head: dict[str, Any] = {"id": id}
+    if messages[0]["role"] == "system" and isinstance(messages[0].get("content"), str):
+        # Many readers take the first two entries for a question and its answer.
+        head["system"] = messages[0]["content"]
+        messages = messages[1:]
+    for message in messages:
+        role, content = message["role"], message.get("content")
+        if role not in _NAMES or not isinstance(content, str):
+            raise ValueError(
+                f"has a message that ShareGPT cannot say (role {role!r}, "
+                f"content {type(content).__name__}); openai can"
+            )
+        if message.keys() - {"role", "content"}:
+            notes["messages that lost fields besides role and content"] += 1
+        said.append({"from": _NAMES[role], "value": content})
+    return {**head, "conversations": said, **extra}
+
+
+class ShareGptWriter(ConversationWriter):
+    spell = staticmethod(_spell)
+    array = True
+
+
+def _sniff(sample: Sample) -> bool:
+    return sample.first is not None and "conversations" in sample.first
+
+
+FORMAT = Format(
+    name="sharegpt",
+    title="ShareGPT conversations",
+    sniff=_sniff,
+    reader=ShareGptReader,
+    writer=ShareGptWriter,
+    says=frozenset({"prompt", "messages", "response", "session_id", "turn"}),
+    by_session=True,
+    keeps_extra=True,
+)
