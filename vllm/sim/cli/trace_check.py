@@ -13,7 +13,7 @@ import msgspec
 from ..trace.check import CheckReport, check_rows
 from ..trace.formats import open_rows
 from ..trace.tokens import RowTokenizer
-from .trace_options import add_input_options, read_options
+from .trace_options import add_input_options, read_options, tokens_line
 
 
 def add_parser(verbs: Any) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int]]:
@@ -47,10 +47,7 @@ def as_text(report: CheckReport, title: str) -> str:
         ("output tokens", report.output_tokens),
     ):
         if column is not None:
-            lines.append(
-                f"{label:14} mean {column.mean:,.0f}, p50 {column.p50:,.0f}, "
-                f"p95 {column.p95:,.0f}, max {column.max:,.0f}, total {column.total:,.0f}"
-            )
+            lines.append(tokens_line(label, column))
     if report.tokens_unknown:
         lines.append(
             f"not counted    the text of {report.tokens_unknown:,} rows (give --tokenizer DIR)"

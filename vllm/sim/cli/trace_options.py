@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..trace.formats import FORMATS, ReadOptions
+from ..trace.summary import Summary
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -44,3 +45,13 @@ def positive_int(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, is {number}")
     return number
+
+
+def tokens_line(label: str, column: Summary | None) -> str:
+    """A column of token counts, for people."""
+    if column is None:
+        return f"{label:14} unknown (give --tokenizer DIR to count text)"
+    return (
+        f"{label:14} mean {column.mean:,.0f}, p50 {column.p50:,.0f}, p95 {column.p95:,.0f}, "
+        f"max {column.max:,.0f}, total {column.total:,.0f}"
+    )

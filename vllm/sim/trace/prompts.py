@@ -2,11 +2,14 @@
 
 A block is written in cells of 16 tokens. A cell opens with two numbers of 64 bits in
 digits of the vocabulary: the id, scrambled by a bijection, and the scope, masked by the
-first. Both can be computed back, so two cells are equal only where id and scope are:
-no table, no chance, and nothing of Python's ``hash``, which differs from process to
-process. The digits of one number take 4 tokens of a vocabulary of 128k, 8 of 256: two
-different blocks part within these, so a KV block of at least that size is never shared
-by mistake, whatever its size. A partial last block is the start of its id's block.
+first. Both can be computed back, so two cells are equal only where id and scope are. It
+takes no table, and nothing of Python's ``hash``, which differs from process to process.
+(A scope's name counts by 64 bits of its BLAKE2b digest.)
+
+The digits of one number take 4 tokens of a vocabulary of 128k, 8 of 256. Different
+blocks part within these, so a KV block of at least that many tokens is never shared by
+mistake, whichever divisor of the trace's block size it is. A partial last block is the
+start of its id's block.
 
 Tokens that no id covers are written in the same way out of the row's number, in a scope
 of their own: no two rows share them.
@@ -20,10 +23,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .mix import Words, mix
 from .schema import TraceRow
 
 Tokens = npt.NDArray[np.int64]
-_Words = npt.NDArray[np.uint64]
 
 _CELL = 16
 _MIN_VOCABULARY = 256  # the two numbers must fit into a cell
@@ -93,20 +96,20 @@ class PromptBuilder:
         """``length`` tokens for each id, shape (ids, length)."""
         cells = -(-length // _CELL)
         # A key for each cell, so that a long block does not repeat itself.
-        cell_keys = _mix(np.arange(cells, dtype=np.uint64) ^ np.uint64(key))
+        cell_keys = mix(np.arange(cells, dtype=np.uint64) ^ np.uint64(key))
         names = np.array(ids, dtype=np.uint64)[:, None]
-        name = _mix(names ^ cell_keys)
-        scope = _mix(name) ^ np.uint64(key)
+        name = mix(names ^ cell_keys)
+        scope = mix(name) ^ np.uint64(key)
         tokens = np.empty((len(ids), cells, _CELL), dtype=np.uint64)
         self._spell(name, tokens[:, :, : self._digits])
         self._spell(scope, tokens[:, :, self._digits : 2 * self._digits])
         filler = _CELL - 2 * self._digits
         if filler:
             positions = np.arange(filler, dtype=np.uint64)
-            tokens[:, :, 2 * self._digits :] = _mix(name[:, :, None] + positions) % self._base
+            tokens[:, :, 2 * self._digits :] = mix(name[:, :, None] + positions) % self._base
         return tokens.reshape(len(ids), -1)[:, :length].astype(np.int64) + self._low
 
-    def _spell(self, numbers: _Words, out: _Words) -> None:
+    def _spell(self, numbers: Words, out: Words) -> None:
         """A number in digits of the vocabulary, the lowest first."""
         rest = numbers
         for at in range(self._digits):
@@ -126,13 +129,6 @@ def plain_token_ids(vocabulary_size: int, special_ids: Iterable[int] = ()) -> ra
             best = range(start, special)
         start = special + 1
     return range(start, vocabulary_size) if vocabulary_size - start > len(best) else best
-
-
-def _mix(words: _Words) -> _Words:
-    """splitmix64's finalizer, a bijection on 64 bits (Steele, Lea, Flood 2014)."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 def _key(kind: str, scope: str) -> int:
