@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -25,12 +27,29 @@ def general() -> None:
 
     engine_args.install(_resolve_config)
     cli.install(_subcommand)
+    if Path(sys.argv[0]).name == "vllm":
+        _report_errors_in_one_line()
 
 
 def _resolve_config(engine_args: Any, upstream: Callable[[], Any]) -> Any:
     from .engine.activation import resolve_config
 
     return resolve_config(engine_args, upstream)
+
+
+def _report_errors_in_one_line() -> None:
+    """On vLLM's command line an error of ours is a message to its user, not a traceback."""
+    from .errors import SimError
+
+    upstream = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, at: Any) -> None:
+        if isinstance(error, SimError):
+            print(f"vllm: error: {error}", file=sys.stderr)
+        else:
+            upstream(kind, error, at)
+
+    sys.excepthook = excepthook
 
 
 def _subcommand() -> Any:

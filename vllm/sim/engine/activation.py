@@ -58,6 +58,9 @@ def resolve_config(engine_args: Any, upstream: Callable[[], VllmConfig]) -> Vllm
     engine_args.additional_config = with_settings(engine_args.additional_config, settings)
     config = upstream()
     refuse_unsupported(config)
+    # A request that brings its own tokens is served as they say; upstream asks for a
+    # flag because the GPU's sampler has to be made ready for it.
+    config.model_config.enable_trace_replay = True
     return config
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -74,7 +75,13 @@ class PromptMatcher:
             VLLMValidationError: As :meth:`check`.
         """
         params = request.sampling_params
-        if params is None or params.trace_decode_token_ids:
+        assert params is not None, "pooling is refused at start-up"
+        if params.prompt_logprob_token_ids is not None:
+            raise VLLMValidationError(
+                "prompt_logprob_token_ids is not simulated: a trace holds no scores of other tokens",
+                parameter="prompt_logprob_token_ids",
+            )
+        if params.trace_decode_token_ids:
             return
         places = self._find(request.prompt_token_ids)
         if not places:
@@ -109,7 +116,7 @@ class PromptMatcher:
                 break
             common += 1
         return (
-            f"no row of the trace {self._settings.trace_path} answers this prompt "
+            f"no row of the trace {Path(self._settings.trace_path).name} answers this prompt "
             f"({len(prompt_ids)} tokens): {self._quote(prompt_ids)}. The closest is line "
             f"{closest.place.line} ({len(recorded)} tokens): {self._quote(recorded)}; they part "
             f"at token {common}: {self._quote(prompt_ids[common:])} against "

@@ -29,25 +29,34 @@ def runner_output(
 
 
 def sampled_logprobs(
-    tokens: Sequence[Sequence[int]], chosen: Sequence[Sequence[float]], top: int, vocab: int
+    tokens: Sequence[Sequence[int]],
+    chosen: Sequence[Sequence[float]],
+    asked: Sequence[Sequence[int] | None],
+    top: int,
+    vocab: int,
 ) -> LogprobsLists:
     """Log probabilities of one step for the whole batch.
 
     Args:
         tokens: New tokens of each request.
         chosen: Their log probabilities, in the same shape.
+        asked: For each request the ids that it wants scored, or None for any others.
         top: Alternatives a token, the most that any request asked for.
-        vocab: Vocabulary size; alternatives are the ids after the chosen one.
+        vocab: Vocabulary size.
 
     Returns:
         Arrays of ``[tokens, 1 + top]``, the chosen token in column 0.
     """
     flat = np.array([token for row in tokens for token in row], dtype=np.int32)
     ids = _with_alternatives(flat, top, vocab)
-    values = np.full(ids.shape, NOT_CHOSEN_LOGPROB, dtype=np.float32)
-    values[:, 0] = [value for row in chosen for value in row]
     starts = np.concatenate(([0], np.cumsum([len(row) for row in tokens]))).tolist()
-    return LogprobsLists(ids, values, np.ones(len(flat), dtype=np.int32), starts)
+    for at, wanted in enumerate(asked):
+        if wanted is not None:
+            ids[starts[at] : starts[at + 1], 1 : 1 + len(wanted)] = wanted
+    values = np.array([value for row in chosen for value in row], dtype=np.float32)
+    scores = np.where(ids == flat[:, None], values[:, None], NOT_CHOSEN_LOGPROB)
+    ranks = np.ones(len(flat), dtype=np.int32)
+    return LogprobsLists(ids, scores.astype(np.float32), ranks, starts)
 
 
 def certain_prompt_logprobs(prompt_ids: Sequence[int], top: int, vocab: int) -> LogprobsTensors:

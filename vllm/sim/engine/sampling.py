@@ -68,9 +68,10 @@ class Sampler:
         request_ids = [request.id for request in batch.requests]
         tokens: list[list[int]] = []
         chosen: list[list[float]] = []
+        asked: list[Sequence[int] | None] = [None] * len(request_ids)
         top: int | None = None
         prompt_logprobs: dict[str, LogprobsTensors | None] = {}
-        for request_id in request_ids:
+        for at, request_id in enumerate(request_ids):
             position = positions.get(request_id)
             request = self._requests.get(request_id)
             if position is None or request is None:
@@ -82,13 +83,16 @@ class Sampler:
                 token = self._repair(request_id, request, token, allowed[request_id])
             tokens.append([token])
             chosen.append([request.cursor.logprob_at(position)])
-            if (wanted := request.params.logprobs) is not None:
+            if (wanted := request.params.num_logprobs) is not None:
                 top = max(top or 0, self._vocab - 1 if wanted < 0 else wanted)
+                asked[at] = request.params.logprob_token_ids
             if position == 0 and (wanted := request.params.prompt_logprobs) is not None:
                 prompt_logprobs[request_id] = certain_prompt_logprobs(
                     request.prompt_ids or [], self._vocab - 1 if wanted < 0 else wanted, self._vocab
                 )
-        logprobs = None if top is None else sampled_logprobs(tokens, chosen, top, self._vocab)
+        logprobs = None
+        if top is not None:
+            logprobs = sampled_logprobs(tokens, chosen, asked, top, self._vocab)
         return runner_output(request_ids, tokens, logprobs, prompt_logprobs)
 
     def _repair(self, request_id: str, request: _Sampled, token: int, allowed: np.ndarray) -> int:
