@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SimError
-from . import trace_check, trace_convert, trace_stats
+from . import trace_check, trace_convert, trace_generate, trace_stats
 
 
 def add_parser(subparsers: Any) -> None:
@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
         "trace", help="make, convert, check and describe traces", description=__doc__
     )
     verbs = trace.add_subparsers(dest="trace_verb", metavar="VERB", required=True)
-    for module in (trace_convert, trace_check, trace_stats):
+    for module in (trace_generate, trace_convert, trace_check, trace_stats):
         parser, run = module.add_parser(verbs)
         parser.set_defaults(func=_reported(run))
 

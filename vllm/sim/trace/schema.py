@@ -73,6 +73,7 @@ _PROMPTS = ("prompt", "messages", "prompt_token_ids", "input_length")
 _ANSWERS = ("response", "response_token_ids", "output_length")
 _COUNTS = ("input_length", "output_length", "block_size", "turn", "max_tokens")
 _SECONDS = ("timestamp", "think_time", "ttft")
+_MAX_HASH_ID = 2**64 - 1
 
 
 def row_from_json(fields: object) -> TraceRow | TraceHeader:
@@ -131,6 +132,8 @@ def _check(row: TraceRow) -> None:
     for name in ("prompt_token_ids", "response_token_ids", "hash_ids"):
         if (ids := getattr(row, name)) and min(ids) < 0:
             raise ValueError(f"{name} holds a negative id: {min(ids)}")
+    if row.hash_ids and max(row.hash_ids) > _MAX_HASH_ID:
+        raise ValueError(f"hash_ids holds an id above 64 bits: {max(row.hash_ids)}")
     if row.prompt_token_ids is not None and not row.prompt_token_ids:
         raise ValueError("prompt_token_ids is empty")
     if row.messages is not None and not row.messages:
