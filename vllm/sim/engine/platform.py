@@ -19,6 +19,8 @@ import importlib
 import inspect
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -28,6 +30,8 @@ from vllm.platforms.cpu import CpuPlatform
 from vllm.platforms.interface import DeviceCapability, Platform, PlatformEnum
 
 from ..errors import DeviceError, UpstreamMovedError
+from ..hooks import triton
+from . import gpu_kernels
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -88,6 +92,19 @@ if not TYPE_CHECKING:
         raise UpstreamMovedError(
             f"vllm.platforms.cuda has no {missing.name!r}: adapt vllm/sim/engine/platform.py"
         ) from missing
+
+
+@contextmanager
+def identity(of: PlatformEnum) -> Iterator[None]:
+    """Inside the block ``current_platform.is_cuda()`` and the like answer for `of`."""
+    attributes = vars(platforms.current_platform)
+    before = dict(attributes)
+    attributes["_enum"] = of
+    try:
+        yield
+    finally:
+        attributes.clear()
+        attributes.update(before)
 
 
 def use_sim_executor(vllm_config: VllmConfig) -> None:
@@ -186,7 +203,21 @@ class SimPlatform(CudaPlatformBase):
     @classmethod
     def check_and_update_config(cls, vllm_config: VllmConfig) -> None:
         super().check_and_update_config(vllm_config)
+        if vllm_config.model_config is not None:
+            # Upstream asks when a worker starts.
+            cls.check_if_supports_dtype(vllm_config.model_config.dtype)
         use_sim_executor(vllm_config)
+
+    @classmethod
+    def get_attn_backend_cls(
+        cls,
+        selected_backend: AttentionBackendEnum | None,
+        attn_selector_config: AttentionSelectorConfig,
+        num_heads: int | None = None,
+    ) -> str:
+        """Upstream's choice. Backends ask the platform whether it is CUDA: here it is."""
+        with identity(PlatformEnum.CUDA):
+            return super().get_attn_backend_cls(selected_backend, attn_selector_config, num_heads)
 
     @classmethod
     def get_valid_backends(
@@ -209,7 +240,7 @@ class SimPlatform(CudaPlatformBase):
         )
         for priority, backend in enumerate(priorities):
             try:
-                backend_class = backend.get_class()
+                backend_class = gpu_kernels.load(backend)
                 objections = backend_class.validate_configuration(
                     device_capability=device_capability, **attn_selector_config._asdict()
                 )
@@ -284,6 +315,7 @@ _PLATFORM_CACHES = {
         "num_compute_units",
         "get_device_name_as_file_name",
     ),
+    "vllm.utils.flashinfer": ("supports_trtllm_attention",),
 }
 
 _host: type[Platform] | None = None  # what current_platform was; None while it is itself
@@ -309,13 +341,16 @@ def activate(device: DeviceFacts) -> None:
     platform = platforms.current_platform
     if _host is None:
         _host = type(platform)
-        _host_has_triton = _config_module().HAS_TRITON
+        _host_has_triton = triton.has_triton()
     simulated.device = device
     simulated.host = _host
     _switch(simulated)
-    # The V2 model runner, on which pipeline parallelism's batch queue depends, asks for
-    # Triton. A GPU machine has it; kernels are never compiled here.
-    _config_module().HAS_TRITON = simulated is SimPlatform or _host_has_triton
+    if simulated is SimPlatform:
+        gpu_kernels.assume_present()
+        triton.set_has_triton(True)
+    else:
+        gpu_kernels.restore()
+        triton.set_has_triton(_host_has_triton)
 
 
 def deactivate() -> None:
@@ -324,7 +359,8 @@ def deactivate() -> None:
     if _host is None:
         return
     _switch(_host)
-    _config_module().HAS_TRITON = _host_has_triton
+    gpu_kernels.restore()
+    triton.set_has_triton(_host_has_triton)
     _host = None
 
 
@@ -334,16 +370,6 @@ def active_device() -> DeviceFacts | None:
     if issubclass(platform, SimPlatform | SimCpuPlatform):
         return platform.device
     return None
-
-
-def _config_module() -> Any:
-    module = importlib.import_module("vllm.config.vllm")
-    if "HAS_TRITON" not in vars(module):
-        raise UpstreamMovedError(
-            "vllm.config.vllm has no HAS_TRITON any more: see how VllmConfig.use_v2_model_runner "
-            "decides, and adapt vllm/sim/engine/platform.py"
-        )
-    return module
 
 
 def _switch(to: type[Platform]) -> None:
