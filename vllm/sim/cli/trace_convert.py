@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         unshared=args.unshared,
         session=args.session,
         tokenizer=RowTokenizer(args.tokenizer) if args.tokenizer else None,
-        read=read_options(args),
+        read=replace(read_options(args), sorting=args.sort),
         write=WriteOptions(block_size=args.block_size, start_time=args.start_time),
     )
     report = convert(args.input, args.from_format, args.out, args.to_format, options)

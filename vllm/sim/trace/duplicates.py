@@ -64,7 +64,7 @@ def prompt_key(row: TraceRow) -> object | None:
     if row.prompt_token_ids is not None:
         return ("ids", row.prompt_token_ids)
     if row.messages is not None:
-        return ("messages", row.messages)
+        return ("messages", row.messages, row.tools)
     if row.prompt is not None:
         return ("prompt", row.prompt)
     if row.hash_ids:

@@ -62,7 +62,7 @@ class RowTokenizer:
             return self.encode(row.prompt)
         if row.messages is not None:
             # The template writes the special tokens itself.
-            return self.encode(self.render(row.messages), special=False)
+            return self.encode(self.render(row.messages, row.tools), special=False)
         return None
 
     def prompt_length(self, row: TraceRow) -> int | None:
@@ -76,7 +76,9 @@ class RowTokenizer:
             return len(self.encode(row.response, special=False))
         return row.output_length
 
-    def render(self, messages: list[dict[str, Any]]) -> str:
+    def render(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None
+    ) -> str:
         """Messages as the model's chat template writes them, ready for the answer.
 
         Raises:
@@ -98,7 +100,7 @@ class RowTokenizer:
 
         try:
             text = self._chat.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                messages, tools=tools, tokenize=False, add_generation_prompt=True
             )
         except TemplateError as error:
             raise SettingsError(f"the chat template of {self.folder} fails: {error}") from None

@@ -82,15 +82,15 @@ def sessions(
 def _row(
     conversation: Conversation, exchange: Exchange, turn: int, options: ConversationOptions
 ) -> TraceRow:
-    # Where the text came from, and its licence, stay with it; tools are part of the prompt.
+    # Where the text came from, and its licence, stay with it.
     row = TraceRow(response=exchange.response, extra=conversation.extra)
     match options.render:
         case "messages":
-            row.messages = exchange.messages
+            row.messages, row.tools = exchange.messages, conversation.tools
         case "template":
             if options.tokenizer is None:
                 raise SettingsError("--render template needs --tokenizer DIR")
-            row.prompt = options.tokenizer.render(exchange.messages)
+            row.prompt = options.tokenizer.render(exchange.messages, conversation.tools)
         case "plain":
             row.prompt = plain_prompt(exchange.messages, name_speakers=options.multi_turn)
     if options.multi_turn:

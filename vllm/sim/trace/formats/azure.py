@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..read import PlacedRow
 from ..schema import TraceHeader, TraceRow
 from .base import Format, Sample, WriteOptions
-from .csv_rows import CsvReader, csv_line
+from .csv_rows import CsvLine, CsvReader, csv_line
 from .length_rows import needed
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -25,19 +25,20 @@ class AzureReader(CsvReader):
     columns = COLUMNS
 
     def _rows(self) -> Iterator[PlacedRow]:
-        start: int | None = None
+        start = self._earliest() if self.options.sorting else None
         for at in self._lines():
-            ticks = self._ticks(at.cells["TIMESTAMP"].strip(), at.line)
+            ticks = self._ticks(at)
             if start is None:
                 start = ticks
+            if self.header is None:
                 self.header = TraceHeader(
                     vllm_sim_trace=1,
-                    provenance={"format": "azure", "start_time": wall_clock(ticks)},
+                    provenance={"format": "azure", "start_time": wall_clock(start)},
                 )
             if ticks < start:
                 self._fail(
                     f"TIMESTAMP {at.cells['TIMESTAMP']} is before that of the first row; sort the "
-                    "file by TIMESTAMP first",
+                    "rows with `vllm sim trace convert --sort`",
                     at.line,
                 )
             row = self._row(
@@ -49,14 +50,21 @@ class AzureReader(CsvReader):
             )
             yield PlacedRow(at.line, at.offset, row)
 
-    def _ticks(self, text: str, line: int) -> int:
+    def _earliest(self) -> int | None:
+        """The time of the earliest row, which is not the first in a file out of order."""
+        earliest = min((self._ticks(at) for at in self._lines()), default=None)
+        self._file.seek(0)
+        return earliest
+
+    def _ticks(self, at: CsvLine) -> int:
+        text = at.cells["TIMESTAMP"].strip()
         try:
             return parse_clock(text)
         except ValueError:
             self._fail(
                 "TIMESTAMP must be a wall clock time like 2023-11-16 18:17:03.9799600, is "
                 f"{text!r}",
-                line,
+                at.line,
             )
 
 

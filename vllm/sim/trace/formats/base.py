@@ -28,6 +28,7 @@ class ReadOptions:
 
     block_size: int | None = None  # tokens a hash id stands for
     time_unit: TimeUnit | None = None
+    sorting: bool = False  # whether the rows will be sorted, so that any order is fine
     renumber: bool = False  # number conversations instead of trusting their ids
 
 

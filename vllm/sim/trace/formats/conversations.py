@@ -15,6 +15,7 @@ from .base import FileReader, WriteOptions
 from .json_items import Item, read_items
 
 Message = dict[str, Any]
+Tools = list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Conversation:
     messages: list[Message]
     line: int
     offset: int
+    tools: Tools = None  # that the model could call
     extra: dict[str, Any] = field(default_factory=dict)  # kept on every row
 
     def exchanges(self, notes: Counter[str]) -> Iterator[Exchange]:
@@ -96,6 +98,7 @@ class ConversationReader(FileReader):
                 row = self._row(
                     conversation.line,
                     messages=exchange.messages,
+                    tools=conversation.tools,
                     response=exchange.response,
                     session_id=conversation.id,
                     turn=turn,
@@ -110,8 +113,14 @@ class ConversationReader(FileReader):
 
 class _Spelling(Protocol):
     def __call__(
-        self, id: str | int, messages: list[Message], extra: dict[str, Any], notes: Counter[str]
-    ) -> dict[str, Any]: ...
+        self, id: str | int, messages: list[Message], tools: Tools, notes: Counter[str]
+    ) -> dict[str, Any]:
+        """An item of the file, without its unknown fields.
+
+        Raises:
+            ValueError: The format cannot say it.
+        """
+        ...
 
 
 class ConversationWriter:
@@ -170,7 +179,7 @@ class ConversationWriter:
             # Histories that do not continue each other cannot share one list of messages.
             self.notes["sessions written as several conversations"] += 1
             name = f"{name}#{self._ids[name]}"
-        spelled = self.spell(name, self._open, self._row.extra, self.notes)
+        spelled = self.spell(name, self._open, self._row.tools, self.notes) | self._row.extra
         before = (b",\n" if self._written else b"[\n") if self.array else b""
         self._out.write(before + msgspec.json.encode(spelled) + (b"" if self.array else b"\n"))
         self._written += 1

@@ -49,7 +49,9 @@ class CsvReader(FileReader):
         except UnicodeDecodeError as error:
             self._fail(f"not UTF-8: byte 0x{error.object[error.start]:02x}", reader.line_num + 1)
         finally:
-            text.detach()
+            # The wrapper would close the file, which may be read again.
+            if not text.closed:
+                text.detach()
 
     def _count(self, at: CsvLine, column: str) -> int:
         """A whole number of tokens."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from .base import Format, Sample
-from .conversations import Conversation, ConversationReader, ConversationWriter, Message
+from .conversations import Conversation, ConversationReader, ConversationWriter, Message, Tools
 from .json_items import Item
 
 
@@ -22,14 +22,19 @@ class OpenAIReader(ConversationReader):
                 raise ValueError(f"message {at} has no role")
             if "content" not in message and not message.get("tool_calls"):
                 raise ValueError(f"message {at} has no content")
-        extra = {k: v for k, v in item.value.items() if k not in ("id", "messages")}
-        return Conversation(self._id(item, number), messages, item.line, item.offset, extra)
+        tools = item.value.get("tools")
+        if tools is not None and not isinstance(tools, list):
+            raise ValueError("tools must be a list")
+        extra = {k: v for k, v in item.value.items() if k not in ("id", "messages", "tools")}
+        return Conversation(
+            self._id(item, number), messages, item.line, item.offset, tools or None, extra
+        )
 
 
 def _spell(
-    id: str | int, messages: list[Message], extra: dict[str, Any], notes: Counter[str]
+    id: str | int, messages: list[Message], tools: Tools, notes: Counter[str]
 ) -> dict[str, Any]:
-    return {"id": id, "messages": messages, **extra}
+    return {"id": id, "messages": messages} | ({"tools": tools} if tools else {})
 
 
 class OpenAIWriter(ConversationWriter):
@@ -53,7 +58,7 @@ FORMAT = Format(
     sniff=_sniff,
     reader=OpenAIReader,
     writer=OpenAIWriter,
-    says=frozenset({"prompt", "messages", "response", "session_id", "turn"}),
+    says=frozenset({"prompt", "messages", "response", "session_id", "turn", "tools"}),
     by_session=True,
     keeps_extra=True,
 )

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from .base import Format, Sample
-from .conversations import Conversation, ConversationReader, ConversationWriter, Message
+from .conversations import Conversation, ConversationReader, ConversationWriter, Message, Tools
 from .json_items import Item
 
 _ROLES = {
@@ -38,7 +38,7 @@ class ShareGptReader(ConversationReader):
         for at, message in enumerate(said, start=1):
             messages.append(_message(message, at))
         extra = {k: v for k, v in item.value.items() if k not in ("id", "conversations", "system")}
-        return Conversation(self._id(item, number), messages, item.line, item.offset, extra)
+        return Conversation(self._id(item, number), messages, item.line, item.offset, extra=extra)
 
 
 def _message(message: Any, at: int) -> Message:
@@ -53,8 +53,10 @@ def _message(message: Any, at: int) -> Message:
 
 
 def _spell(
-    id: str | int, messages: list[Message], extra: dict[str, Any], notes: Counter[str]
+    id: str | int, messages: list[Message], tools: Tools, notes: Counter[str]
 ) -> dict[str, Any]:
+    if tools:
+        notes["conversations that lost their tools"] += 1
     said: list[dict[str, str]] = []
     head: dict[str, Any] = {"id": id}
     if messages[0]["role"] == "system" and isinstance(messages[0].get("content"), str):
@@ -71,7 +73,7 @@ def _spell(
         if message.keys() - {"role", "content"}:
             notes["messages that lost fields besides role and content"] += 1
         said.append({"from": _NAMES[role], "value": content})
-    return {**head, "conversations": said, **extra}
+    return {**head, "conversations": said}
 
 
 class ShareGptWriter(ConversationWriter):

@@ -25,7 +25,10 @@ class VllmBenchReader(FileReader):
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         super().__init__(path, options)
-        self._whole = self._decode()
+        try:
+            self._whole = self._decode()
+        finally:
+            self.close()  # all of it is in memory now
 
     def _decode(self) -> dict[str, Any]:
         try:
@@ -40,10 +43,15 @@ class VllmBenchReader(FileReader):
                 "`vllm bench serve` with --save-result --save-detailed"
             )
         requests = len(whole["input_lens"])
+        if not requests:
+            self._fail("holds no requests")
         for name in (*_NEEDED, *_OPTIONAL):
             if len(whole.get(name) or whole["input_lens"]) != requests:
                 self._fail(f"{name} has {len(whole[name])} entries, input_lens has {requests}")
         return whole
+
+    def __iter__(self) -> Iterator[PlacedRow]:
+        return self._rows()
 
     def _rows(self) -> Iterator[PlacedRow]:
         whole = self._whole
