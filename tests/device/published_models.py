@@ -35,6 +35,26 @@ LLAMA_31_8B: dict[str, Any] = {
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }
+# Shapes of Nemotron-H-8B, fewer layers: mamba (M), MLP (-) and attention (*).
+NEMOTRON_H: dict[str, Any] = {
+    "architectures": ["NemotronHForCausalLM"],
+    "model_type": "nemotron_h",
+    "hybrid_override_pattern": "M-M-M-M*-M-M-M-M*-",
+    "num_hidden_layers": 18,
+    "hidden_size": 4096,
+    "intermediate_size": 21504,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "mamba_num_heads": 128,
+    "mamba_head_dim": 64,
+    "n_groups": 8,
+    "ssm_state_size": 128,
+    "conv_kernel": 4,
+    "vocab_size": 131072,
+    "max_position_embeddings": 8192,
+    "torch_dtype": "bfloat16",
+}
 TOY: dict[str, Any] = {
     **LLAMA_31_8B,
     "hidden_size": 256,

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import torch
-from published_models import LLAMA_31_8B, QWEN3_14B, TOY, resolve
+from published_models import LLAMA_31_8B, NEMOTRON_H, QWEN3_14B, TOY, resolve
 from vllm import platforms
 from vllm.distributed import parallel_state
 from vllm.model_executor.layers import rotary_embedding
@@ -222,6 +222,36 @@ def test_other_attention_is_refused_with_the_cause(simulate, folder_of, real_con
         config = resolve(folder_of(real_config(name)))
         with pytest.raises(DeviceError, match=f"RuntimeError: no such layer.*{reason}"):
             model_facts(config)
+
+
+def test_hints_of_other_layers_are_refused(simulate, folder_of, unbuildable):
+    simulate("h100_sxm")
+    config = resolve(folder_of({**TOY, "mamba_d_state": 128}))
+    with pytest.raises(DeviceError, match="mamba_d_state = 128"):
+        model_facts(config)
+
+
+def test_weights_count_as_they_lie_on_the_device(simulate, folder_of):
+    """Quantised while loading: bf16 in the checkpoint, a byte each afterwards."""
+    simulate("h100_sxm")
+    model = folder_of(QWEN3_14B)
+    [wide] = model_facts(resolve(model)).weight_bytes
+    [narrow] = model_facts(resolve(model, quantization="fp8_per_tensor")).weight_bytes
+    embeddings = 2 * 2 * 151936 * 5120  # in and out, not quantised
+    assert narrow - embeddings == pytest.approx((wide - embeddings) / 2, rel=0.01)
+
+
+def test_a_hybrid_model_aligns_its_blocks(simulate, folder_of):
+    """A mamba state is larger than 16 tokens of attention: the block grows to hold it."""
+    simulate("h100_sxm")
+    config = resolve(folder_of(NEMOTRON_H))
+    facts, plans = plan(config)
+    assert config.cache_config.block_size > 16
+    kinds = {type(spec).__name__ for spec in facts.kv_cache_specs[0].values()}
+    assert kinds == {"FullAttentionSpec", "MambaSpec"}
+    pages = {spec.page_size_bytes for spec in facts.kv_cache_specs[0].values()}
+    assert len(pages) == 1
+    assert plans[0].num_blocks > 0
 
 
 def test_without_a_device_nothing_is_built(folder_of):

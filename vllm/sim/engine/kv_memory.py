@@ -84,7 +84,7 @@ def available_kv_bytes(
     ranks = len(facts.kv_cache_specs)
     overridden = cache_config.num_gpu_blocks_override is not None
     if cache_config.kv_cache_memory_bytes:
-        logger.info_once(
+        logger.info(
             "Reserved %s GiB for the KV cache, as kv_cache_memory_bytes says; "
             "gpu_memory_utilization has no part in it",
             format_gib(cache_config.kv_cache_memory_bytes),
@@ -107,8 +107,8 @@ def available_kv_bytes(
             f"{device.name}: {least}. Raise --tensor-parallel-size or --gpu-memory-utilization, "
             "lower --max-num-batched-tokens, or choose a larger --sim-device"
         )
-    logger.info_once("Memory of %s: %s", device.name, least)
-    logger.info_once("Available KV cache memory: %s GiB", format_gib(least.available))
+    logger.info("Memory of %s: %s", device.name, least)
+    logger.info("Available KV cache memory: %s GiB", format_gib(least.available))
     return _pinned_for_toys(vllm_config, facts, [rank.available for rank in sums])
 
 
@@ -175,7 +175,7 @@ def _pinned_for_toys(vllm_config: VllmConfig, facts: ModelFacts, available: list
         for free, specs in zip(available, facts.kv_cache_specs, strict=True)
     ]
     if pinned != available:
-        logger.info_once(
+        logger.info(
             "The model is a toy (%d MiB of weights): its KV cache is kept to %d blocks, %s GiB. "
             "--num-gpu-blocks-override and --kv-cache-memory-bytes are not limited",
             sum(facts.weight_bytes) >> 20,

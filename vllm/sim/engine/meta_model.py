@@ -9,6 +9,7 @@ and buffers give the bytes that the weights take on each rank.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from vllm.distributed.utils import get_pp_indices
 from vllm.logger import init_logger
 from vllm.model_executor.layers import rotary_embedding
 from vllm.model_executor.layers.fused_moe.expert_map_manager import ExpertMapManager
+from vllm.model_executor.layers.quantization.online.base import OnlineQuantizationConfig
 from vllm.model_executor.model_loader.utils import get_model_architecture, initialize_model
 from vllm.platforms.interface import PlatformEnum
 from vllm.utils import torch_utils
@@ -117,7 +119,7 @@ def _stage_facts(vllm_config: VllmConfig, stage: int) -> _StageFacts:
             platforms.current_platform.update_block_size_for_backend(config)
             return _StageFacts(
                 specs=get_kv_cache_spec(config),
-                weight_bytes=_tensor_bytes(model),
+                weight_bytes=_weight_bytes(model, config),
                 layouts=[
                     layout.name
                     for layout in get_supported_kv_cache_layouts(get_current_attn_backends(config))
@@ -197,10 +199,40 @@ def _globals_kept() -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def _tensor_bytes(model: nn.Module) -> int:
-    """Bytes of parameters and buffers; tied ones count once."""
-    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
-    return sum(t.numel() * t.element_size() for t in tensors.values())
+def _weight_bytes(model: nn.Module, config: VllmConfig) -> int:
+    """Bytes of parameters and buffers as they lie on the device; tied ones count once."""
+    quantised_online = isinstance(config.quant_config, OnlineQuantizationConfig)
+    counted: set[int] = set()
+    bits = 0.0
+    for module in model.modules():
+        narrow = _online_bits(module) if quantised_online else None
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if id(tensor) in counted:
+                continue
+            counted.add(id(tensor))
+            is_matrix = tensor.dim() > 1 and tensor.is_floating_point()
+            wide = tensor.element_size() * 8
+            bits += tensor.numel() * (narrow if narrow is not None and is_matrix else wide)
+    return math.ceil(bits / 8)
+
+
+def _online_bits(module: nn.Module) -> float | None:
+    """Bits per weight, scales included, once a layer that is quantised while loading has been.
+
+    None for a layer that keeps the type that the checkpoint has.
+    """
+    from vllm.model_executor.layers.quantization.online import fp8, moe_base, mxfp4, mxfp8, nvfp4
+
+    method = vars(module).get("quant_method")
+    if isinstance(method, mxfp4.Mxfp4OnlineLinearMethod | mxfp4.Mxfp4OnlineMoEMethod):
+        return 4 + 8 / 32
+    if isinstance(method, nvfp4.Nvfp4OnlineMoEMethod):
+        return 4 + 8 / 16
+    if isinstance(method, mxfp8.Mxfp8OnlineLinearMethod | mxfp8.Mxfp8OnlineMoEMethod):
+        return 8 + 8 / 32
+    if isinstance(method, fp8.OnlineLinearBase | moe_base.OnlineMoEMethodBase):
+        return 8
+    return None
 
 
 def _facts_from_config(vllm_config: VllmConfig, stage: int, failed: _BuildFailed) -> _StageFacts:
@@ -243,7 +275,29 @@ def _not_plain(model: ModelConfig) -> str | None:
         return "cross attention"
     if model.get_sliding_window() is not None or model.attention_chunk_size is not None:
         return "sliding or chunked windows"
-    kinds = set(model.hf_text_config.to_dict().get("layer_types") or ())
-    if kinds - {"full_attention"}:
-        return f"layers of kinds {', '.join(sorted(kinds))}"
+    if model.architecture.startswith("Transformers"):
+        return "vLLM has no class of its own for it"
+    values = model.hf_text_config.to_dict()
+    if set(values.pop("layer_types", None) or ()) - {"full_attention"}:
+        return "layers of several kinds"
+    for key, value in values.items():
+        if value and any(hint in key for hint in _OTHER_ATTENTION):
+            return f"{key} = {value}"
     return None
+
+
+# Parts of config keys that tell of layers that do not keep all keys and values.
+_OTHER_ATTENTION = (
+    "mamba",
+    "ssm",
+    "linear_",
+    "layer_pattern",
+    "layer_indices",
+    "override_pattern",
+    "block_type",
+    "sliding_window",
+    "chunk",
+    "kv_lora",
+    "kv_shared",
+    "index_topk",
+)
