@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from prometheus_client import Counter
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionToolsParam
 from vllm.exceptions import VLLMValidationError
 from vllm.renderers import BaseRenderer, ChatParams
 from vllm.v1.engine import EngineCoreRequest
@@ -94,7 +95,15 @@ class PromptMatcher:
     def _find(self, prompt_ids: Sequence[int] | None) -> list[list[int]]:
         if self._store is None or prompt_ids is None:
             return []
-        return [list(place) for place in self._store.find(prompt_ids)]
+        return [list(place) for place in self._store.find(self._with_one_bos(prompt_ids))]
+
+    def _with_one_bos(self, prompt_ids: Sequence[int]) -> Sequence[int]:
+        """vLLM's Responses API puts a second BOS before a chat template that has one."""
+        tokenizer = self._renderer.tokenizer
+        if tokenizer is None or len(prompt_ids) < 2:
+            return prompt_ids
+        doubled = prompt_ids[0] == prompt_ids[1] == tokenizer.bos_token_id
+        return prompt_ids[1:] if doubled else prompt_ids
 
     def _count_miss(self, prompt_ids: Sequence[int] | None) -> None:
         _MISSES.inc()
@@ -131,9 +140,9 @@ class PromptMatcher:
         text = self._renderer.tokenizer.decode(ids[:_QUOTED_CHARS], skip_special_tokens=False)
         return repr(text[:_QUOTED_CHARS]) + ("…" if len(text) > _QUOTED_CHARS else "")
 
-    def _encode_prompts(self, rows: Sequence[TraceRow]) -> list[list[int]]:
+    def _encode_prompts(self, rows: Sequence[TraceRow]) -> list[Sequence[int]]:
         """Rows to token ids, as vLLM would make them of the same request."""
-        encoded: list[list[int]] = [[] for _ in rows]
+        encoded: list[Sequence[int]] = [[] for _ in rows]
         texts: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
         for at, row in enumerate(rows):
             if row.prompt_token_ids is not None:
@@ -158,13 +167,15 @@ class PromptMatcher:
                 )["input_ids"]
                 for (at, _), row_ids in zip(batch, ids, strict=True):
                     encoded[at] = row_ids
-        return encoded
+        return [self._with_one_bos(ids) for ids in encoded]
 
     def _render(self, row: TraceRow) -> Any:
         assert row.messages is not None
         chat = self._chat
-        if "tools" in row.extra:
-            chat = chat.with_defaults({"tools": row.extra["tools"]})
+        if row.tools is not None:
+            # With the fields that the server fills in.
+            tools = [ChatCompletionToolsParam(**tool).model_dump() for tool in row.tools]
+            chat = chat.with_defaults({"tools": tools})
         _, prompt = self._renderer.render_messages(row.messages, chat)  # type: ignore[arg-type]
         return prompt
 

@@ -35,6 +35,7 @@ class TraceRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     # the prompt: one of
     prompt: str | None = None
     messages: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None  # OpenAI tools that the messages came with
     prompt_token_ids: list[int] | None = None
     input_length: int | None = None  # tokens; with hash_ids, Mooncake style
     hash_ids: list[int] | None = None
