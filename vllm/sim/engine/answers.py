@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from vllm.sampling_params import SamplingParams
 from vllm.tokenizers import TokenizerLike
@@ -33,6 +34,15 @@ class BoundAnswer:
         self.cursor = cursor
         self.ttft_s = row.ttft if row else None
         self.itl_s = row.itl if row else None
+
+
+class AnswerSource(Protocol):
+    """Gives each request its answer."""
+
+    def bind(self, request: NewRequestData) -> BoundAnswer:
+        """The answer of a request that is scheduled for the first time."""
+
+    def close(self) -> None: ...
 
 
 class AnswerBook:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from vllm.lora.request import LoRARequest
-from vllm.tokenizers import cached_tokenizer_from_config
+from vllm.tokenizers import TokenizerLike, cached_tokenizer_from_config
 from vllm.v1.core.sched.output import GrammarOutput, SchedulerOutput
 from vllm.v1.engine.core import EngineCore
 from vllm.v1.executor.abstract import Executor
@@ -28,10 +28,10 @@ from ..latency.model import LatencyModel
 from ..records import StepRecord
 from . import platform
 from .activation import device_of, install_engine_hooks
-from .answers import AnswerBook
+from .answers import AnswerBook, AnswerSource
 from .batch import Batch, BatchReader
 from .device import SimulatedDevice, mark_shut_down
-from .observe import StepObserver
+from .observe import StepObserver, sinks_of
 from .sampling import Sampler
 from .settings import settings_of
 
@@ -87,15 +87,18 @@ class SimExecutor(Executor):
             if self.model_config.skip_tokenizer_init
             else cached_tokenizer_from_config(self.model_config)
         )
-        self._answers = AnswerBook(settings, tokenizer, self.model_config.seed)
+        self._answers = self._make_answers(tokenizer)
         self._sampler = Sampler(self.model_config.get_vocab_size(), tokenizer)
         self._in_flight: deque[InFlight] = deque()
-        self.observer = StepObserver(settings, self.vllm_config)
+        self.observer = StepObserver(sinks_of(settings, self.vllm_config))
         self._lora_ids: set[int] = set()
         logger.info("Simulator: %s", self.latency.describe())
 
     def _make_clock(self) -> Clock:
         return WallClock(self.settings.time_scale)
+
+    def _make_answers(self, tokenizer: TokenizerLike | None) -> AnswerSource:
+        return AnswerBook(self.settings, tokenizer, self.model_config.seed)
 
     @classmethod
     def supports_async_scheduling(cls) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Protocol
 
 from vllm.config import VllmConfig
@@ -34,20 +35,49 @@ class SchedulerView(Protocol):
         """Running and waiting requests."""
 
 
-class StepObserver:
-    """Numbers the steps and writes them down where that was asked for."""
+class StepSink(Protocol):
+    """Takes the records of steps, in order."""
 
-    def __init__(self, settings: SimSettings, config: VllmConfig) -> None:
+    def write(self, record: StepRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SchedulerPrinter:
+    """``--sim-debug-scheduler``: each step on stderr."""
+
+    def write(self, record: StepRecord) -> None:
+        print("\n".join(step_lines(record)), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+def sinks_of(settings: SimSettings, config: VllmConfig) -> list[StepSink]:
+    """Where the settings want the steps written."""
+    sinks: list[StepSink] = []
+    if settings.step_log is not None:
+        rank = config.parallel_config.data_parallel_rank
+        sinks.append(StepLog(step_log_path(settings.step_log, rank)))
+    if settings.debug_scheduler:
+        sinks.append(SchedulerPrinter())
+    return sinks
+
+
+class StepObserver:
+    """Numbers the steps and gives them to whoever wants them."""
+
+    def __init__(self, sinks: Iterable[StepSink] = ()) -> None:
         self._scheduler: SchedulerView | None = None
         self._steps = 0
-        self._debug = settings.debug_scheduler
-        self._log: StepLog | None = None
-        if settings.step_log is not None:
-            rank = config.parallel_config.data_parallel_rank
-            self._log = StepLog(step_log_path(settings.step_log, rank))
+        self._sinks = list(sinks)
 
     def watch(self, scheduler: SchedulerView) -> None:
         self._scheduler = scheduler
+
+    def add_sink(self, sink: StepSink) -> None:
+        """Give it the steps from now on, and close it at the end."""
+        self._sinks.append(sink)
 
     def record(self, batch: Batch, output: SchedulerOutput) -> StepRecord:
         """The step's record; its times are filled in by the caller."""
@@ -75,11 +105,9 @@ class StepObserver:
         return record
 
     def write(self, record: StepRecord) -> None:
-        if self._log is not None:
-            self._log.write(record)
-        if self._debug:
-            print("\n".join(step_lines(record)), file=sys.stderr, flush=True)
+        for sink in self._sinks:
+            sink.write(record)
 
     def close(self) -> None:
-        if self._log is not None:
-            self._log.close()
+        for sink in self._sinks:
+            sink.close()
