@@ -93,11 +93,11 @@ def fit_steps(
     measured_ns = np.array([duration_ns for _, duration_ns in samples], dtype=float)
     held_out = np.arange(len(samples)) * _BLOCKS // len(samples) % 5 == 4
 
-    coefficients = _fit(values[~held_out], measured_ns[~held_out])
+    coefficients = solve(values[~held_out], measured_ns[~held_out])
     ratio = measured_ns / (values @ coefficients)
     stalled = (ratio > _STALL) | (ratio < 1 / _STALL)
     train = ~held_out & ~stalled
-    coefficients = _fit(values[train], measured_ns[train])
+    coefficients = solve(values[train], measured_ns[train])
     # The robust fit follows the typical step. The occasional slow one takes time too.
     coefficients *= measured_ns[train].sum() / (values[train] @ coefficients).sum()
 
@@ -136,8 +136,11 @@ def _sample(step: StepRecord | Sample) -> Sample | None:
     return batch, duration_ns
 
 
-def _fit(values: np.ndarray, measured_ns: np.ndarray) -> np.ndarray:
-    """Iteratively reweighted, so that a tenth of slow steps does not bend the fit."""
+def solve(values: np.ndarray, measured_ns: np.ndarray) -> np.ndarray:
+    """Non-negative coefficients, in ns, for rows of term values.
+
+    Iteratively reweighted, so that a tenth of slow steps does not bend the fit.
+    """
     scale = np.maximum(values.max(axis=0), 1.0)
     relative = values / scale / measured_ns[:, None]
     weights = np.ones(len(measured_ns))

@@ -14,9 +14,9 @@ class HostTime:
     """Host time that the device does not hide.
 
     It depends on the CPU, on vLLM's version and on async scheduling, and no table has it.
-    Measured steps less the kernels in them leave -0.4 to 0.5 ms on H100 (vLLM 0.15.1, no
-    trend with the number of requests) and 3.5 ms on RTX PRO 6000 (vLLM 0.19, max_num_seqs
-    128). The default is of the first kind.
+    Measured steps less the kernels in them leave -0.5 to 0.5 ms on H100 (vLLM 0.15.1, no
+    trend with the number of requests); a whole run on RTX PRO 6000 (vLLM 0.19) asks for 1
+    to 2 ms. The default is of the first kind; fit it where a measured run is at hand.
     """
 
     step_us: float = 200.0

@@ -40,20 +40,21 @@ class Recorded:
         self._gaps.pop(request_id, None)
 
     def step_time(self, step: StepRecord) -> StepTime:
-        all_gaps = self._gaps
+        gaps_of = self._gaps.get
         prefill_s = decode_s = 0.0
         decodes = 0
         in_domain = bool(step.requests)
         for request in step.requests:
             id = request.id
             if request.phase == "decode":
-                if id not in all_gaps:
+                times = gaps_of(id)
+                if times is None:
                     in_domain = False
                     continue
-                gaps, prompt_tokens, mean_s = all_gaps[id]
+                gaps, prompt_tokens, mean_s = times
                 decodes += 1
                 position = request.computed_tokens - prompt_tokens
-                if position < len(gaps):
+                if 0 <= position < len(gaps):
                     decode_s += gaps[position]
                 else:
                     decode_s += mean_s
