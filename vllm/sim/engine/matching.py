@@ -57,7 +57,7 @@ class PromptMatcher:
         self._misses = 0
         self._store: TraceStore | None = None
         if settings.trace_path is not None:
-            self._store = TraceStore(TraceFile(settings.trace_path), self._encode_prompts)
+            self._store = TraceStore(TraceFile(settings.trace_path), self.encode_prompts)
 
     def check(self, prompt_ids: Sequence[int] | None) -> None:
         """Refuse a prompt that nothing answers, where misses are errors.
@@ -118,7 +118,7 @@ class PromptMatcher:
             return "the simulator matches on token ids and this prompt has none (embeddings)"
         assert self._store is not None and self._settings.trace_path is not None
         closest = self._store.closest(prompt_ids)
-        recorded = self._encode_prompts([closest.row])[0]
+        recorded = self.encode_prompts([closest.row])[0]
         common = 0
         for mine, theirs in zip(prompt_ids, recorded, strict=False):
             if mine != theirs:
@@ -140,7 +140,7 @@ class PromptMatcher:
         text = self._renderer.tokenizer.decode(ids[:_QUOTED_CHARS], skip_special_tokens=False)
         return repr(text[:_QUOTED_CHARS]) + ("…" if len(text) > _QUOTED_CHARS else "")
 
-    def _encode_prompts(self, rows: Sequence[TraceRow]) -> list[Sequence[int]]:
+    def encode_prompts(self, rows: Sequence[TraceRow]) -> list[Sequence[int]]:
         """Rows to token ids, as vLLM would make them of the same request."""
         encoded: list[Sequence[int]] = [[] for _ in rows]
         texts: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
@@ -180,7 +180,12 @@ class PromptMatcher:
         return prompt
 
 
-_matchers: WeakKeyDictionary[BaseRenderer, PromptMatcher] = WeakKeyDictionary()
+_matchers: WeakKeyDictionary[BaseRenderer, PromptMatcher | None] = WeakKeyDictionary()
+
+
+def match_nothing(renderer: BaseRenderer) -> None:
+    """Let this renderer's requests pass: whoever sends them binds the answers as well."""
+    _matchers[renderer] = None
 
 
 def load_matcher(renderer: BaseRenderer, chat: ChatParams) -> None:
