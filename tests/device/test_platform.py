@@ -11,7 +11,7 @@ from vllm import platforms
 from vllm.config import set_current_vllm_config
 from vllm.engine.arg_utils import EngineArgs
 from vllm.platforms.cpu import CpuPlatform
-from vllm.platforms.interface import DeviceCapability
+from vllm.platforms.interface import DeviceCapability, PlatformEnum
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.attention.selector import get_attn_backend
 
@@ -113,6 +113,34 @@ def test_mixture_of_experts_over_data_parallel_ranks(simulate, folder_of, real_c
     assert config.scheduler_config.max_num_batched_tokens == 8192
 
 
+@pytest.mark.parametrize("context", [LLM, SERVER])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"tensor_parallel_size": 8},
+        {"tensor_parallel_size": 2, "pipeline_parallel_size": 2},
+        {"kv_cache_dtype": "fp8"},
+        {"enable_lora": True},
+        {"performance_mode": "throughput"},
+    ],
+    ids=lambda arguments: ",".join(arguments) or "defaults",
+)
+@pytest.mark.parametrize("device", ["h100_sxm", "b200_sxm", "rtx_4090"])
+def test_every_field_is_what_upstreams_cuda_path_gives(
+    simulate, folder_of, device, arguments, context
+):
+    """The platform is out of tree to vLLM; where it says that it is CUDA, nothing differs."""
+    simulate(device)
+    model = folder_of(LLAMA_31_8B)
+    ours = resolve(model, context, **arguments)
+    with platform.identity(PlatformEnum.CUDA):
+        cuda = resolve(model, context, **arguments)
+    for part in vars(cuda):
+        if part != "instance_id" and hasattr(vars(cuda)[part], "__dict__"):
+            assert vars_of(ours, part) == vars_of(cuda, part), part
+
+
 def test_pipeline_stages_fill_a_batch_queue(simulate, folder_of):
     """Model runner V2 keeps one batch more in flight than there are stages."""
     simulate("h100_sxm")
@@ -158,7 +186,8 @@ def test_the_cpu_device_resolves_as_the_cpu(simulate, folder_of):
 
 def vars_of(config, part):
     """Fields by their printed form: many hold objects that compare by identity."""
-    return {name: repr(value) for name, value in vars(vars(config)[part]).items()}
+    printed = {name: repr(value) for name, value in vars(vars(config)[part]).items()}
+    return {name: text for name, text in printed.items() if " at 0x" not in text}
 
 
 def test_switching_comes_and_goes(simulate, folder_of):
