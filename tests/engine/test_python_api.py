@@ -14,6 +14,7 @@ from vllm import LLM, EngineArgs, SamplingParams
 from vllm.exceptions import VLLMValidationError
 from vllm.platforms import current_platform
 from vllm.platforms.cpu import CpuPlatform
+
 from vllm.sim.errors import DeviceError, SettingsError, TraceError
 
 pytestmark = pytest.mark.engine
@@ -70,9 +71,11 @@ def test_a_context_that_is_full_ends_with_length(tmp_path):
         tmp_path / "long.jsonl",
         [{"prompt_token_ids": [70] * 250, "response_token_ids": [80] * 50}],
     )
-    output = simulated(trace).generate(
-        {"prompt_token_ids": [70] * 250}, SamplingParams(max_tokens=100)
-    )[0].outputs[0]
+    output = (
+        simulated(trace)
+        .generate({"prompt_token_ids": [70] * 250}, SamplingParams(max_tokens=100))[0]
+        .outputs[0]
+    )
     assert (len(output.token_ids), output.finish_reason) == (6, "length")
 
 
@@ -132,9 +135,7 @@ for cls in (EngineArgs, AsyncEngineArgs):
     assert cls(model=m).compilation_config is not cls(model=m).compilation_config
 assert AsyncEngineArgs(model=m, enable_log_requests=True).enable_log_requests
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -99,9 +99,7 @@ def test_text_comes_back_to_the_byte_plain_and_streamed(client, name):
 
 
 def test_a_streamed_answer_ends_with_its_reason_and_usage(client):
-    chunks = list(
-        complete(client, "Hello", stream=True, stream_options={"include_usage": True})
-    )
+    chunks = list(complete(client, "Hello", stream=True, stream_options={"include_usage": True}))
     assert chunks[-2].choices[0].finish_reason == "stop"
     # BOS and the word; three tokens of text and the end token.
     assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == (2, 4)
@@ -119,7 +117,9 @@ def test_chat_plain_and_streamed(client):
 def test_text_messages_and_ids_match_the_same_row(client, server):
     answer = post(server, "/tokenize", {"prompt": "Hello"})
     assert complete(client, answer["tokens"]).choices[0].text == " world!"
-    rendered = post(server, "/tokenize", {"messages": [{"role": "user", "content": "Who are you?"}]})
+    rendered = post(
+        server, "/tokenize", {"messages": [{"role": "user", "content": "Who are you?"}]}
+    )
     assert complete(client, rendered["tokens"]).choices[0].text == "A recording."
 
 
@@ -220,7 +220,9 @@ def test_shared_prefixes_are_cached_and_reported(client, server):
 
 def test_a_client_that_leaves_aborts_its_request(client, server):
     generated = server.metric("vllm:generation_tokens_total")
-    stream = complete(client, "Hello", stream=True, max_tokens=8000, extra_body={"ignore_eos": True})
+    stream = complete(
+        client, "Hello", stream=True, max_tokens=8000, extra_body={"ignore_eos": True}
+    )
     next(iter(stream))
     stream.close()
     deadline = time.monotonic() + 20

@@ -29,7 +29,9 @@ def trace(tmp_path):
         {"prompt": "Hi", "response": " there, nice to meet you."},
         {"prompt": "StopCase", "response": " hello STOP and more"},
     ]
-    rows += [{"prompt": SHARED + question, "response": f" {question[8:-1]}."} for question in QUESTIONS]
+    rows += [
+        {"prompt": SHARED + question, "response": f" {question[8:-1]}."} for question in QUESTIONS
+    ]
     return write_trace(tmp_path / "trace.jsonl", rows)
 
 
@@ -78,7 +80,10 @@ def test_sixteen_blocks_of_two_tokens_force_eviction_and_preemption(tmp_path):
     answers = [[200 + n] * 12 for n in range(6)]
     trace = write_trace(
         tmp_path / "small.jsonl",
-        [{"prompt_token_ids": p, "response_token_ids": a} for p, a in zip(prompts, answers)],
+        [
+            {"prompt_token_ids": p, "response_token_ids": a}
+            for p, a in zip(prompts, answers, strict=True)
+        ],
     )
     llm = make_llm(trace, block_size=2, num_gpu_blocks_override=16, max_model_len=24)
     outputs = llm.generate(

@@ -52,7 +52,7 @@ def decode(tokens: list[int]) -> str:
 def store_of(path: Path, rows: list[dict]):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     file = read.TraceFile(path)
-    return store.TraceStore(file, lambda rows: [encode(row.prompt) for row in rows])
+    return store.TraceStore(file, lambda rows: [encode(placed.row.prompt) for placed in rows])
 
 
 def generate(replay, max_tokens: int, stop: str | None = None) -> tuple[str, str]:
@@ -103,7 +103,7 @@ def test_the_closest_prompt_shares_the_longest_start(tmp_path):
     prompts = ["What is a cat?", "What is a dog?", "Where is a dog?", "What is a dog park?"]
     trace = store_of(tmp_path / "x.jsonl", [{"prompt": p, "response": "."} for p in prompts])
     closest = trace.closest(encode("What is a dog!"))
-    assert closest.row.prompt == "What is a dog?"
+    assert closest.placed.row.prompt == "What is a dog?"
     assert closest.common_tokens == len("What is a dog")
 
 

@@ -25,8 +25,13 @@ USE_SIMULATOR_HELP = (
 )
 
 
-def _setting(default: Any, flag: str, metavar: str | None, text: str) -> Any:
-    return field(default=default, metadata={"flag": flag, "metavar": metavar, "help": text})
+def _setting(
+    default: Any, flag: str, metavar: str | None, text: str, variable: str | None = None
+) -> Any:
+    return field(
+        default=default,
+        metadata={"flag": flag, "metavar": metavar, "help": text, "variable": variable},
+    )
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class SimSettings:
     on_miss: OnMiss = _setting(
         "error", "--sim-on-miss", None,
         "A prompt that the trace does not hold is refused (error), sent back (echo), or "
-        "answered with words drawn from the prompt's hash and --seed (synthetic).",
+        "answered with words drawn from the prompt's hash and --seed (synthetic). "
+        "Default: error.",
     )  # fmt: skip
     device: str | None = _setting(
         None, "--sim-device", "NAME|FILE",
@@ -55,7 +61,10 @@ class SimSettings:
         "--sim-device is given, else instant.",
     )  # fmt: skip
     time_scale: float = _setting(
-        1.0, "--sim-time-scale", "S", "Run S times faster than the simulated device would."
+        1.0,
+        "--sim-time-scale",
+        "S",
+        "Run S times faster than the simulated device would. Default: 1.",
     )
     strict: bool = _setting(
         False, "--sim-strict", None,
@@ -71,6 +80,7 @@ class SimSettings:
     debug_scheduler: bool = _setting(
         False, "--sim-debug-scheduler", None,
         "Print a readable block of lines for each engine step on stderr.",
+        variable="VLLM_DEBUG_SCHEDULER",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -105,16 +115,12 @@ class Setting:
     help: str
     type: type  # str, float or bool
     choices: tuple[str, ...] | None
+    variable: str  # VLLM_SIM_TRACE_PATH
 
     @property
     def argument(self) -> str:
         """The engine argument: ``sim_trace_path``."""
         return f"sim_{self.field}"
-
-    @property
-    def variable(self) -> str:
-        """The environment variable: ``VLLM_SIM_TRACE_PATH``."""
-        return f"VLLM_SIM_{self.field.upper()}"
 
 
 def settings_table() -> Iterator[Setting]:
@@ -131,6 +137,7 @@ def settings_table() -> Iterator[Setting]:
             help=item.metadata["help"],
             type=plain,
             choices=get_args(hint) if literal else None,
+            variable=item.metadata["variable"] or f"VLLM_SIM_{item.name.upper()}",
         )
 
 
@@ -175,7 +182,15 @@ def _from_environment(setting: Setting, text: str) -> Any:
 
 
 def _truth(name: str, text: str) -> bool:
-    truths = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    truths = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
     if text.strip().lower() not in truths:
         raise SettingsError(f"{name} must be 1 or 0, is {text!r}")
     return truths[text.strip().lower()]

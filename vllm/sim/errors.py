@@ -4,7 +4,7 @@
     ├── SettingsError        a flag or an environment variable is wrong
     ├── TraceError           a trace file is wrong; names the file and the line
     ├── DeviceError          the simulated device is unknown or cannot hold the model
-    ├── LatencyError         a step-time model cannot be built, or left its domain under --sim-strict
+    ├── LatencyError         a step-time model cannot be built, or left its domain
     ├── UpstreamMovedError   vLLM no longer has what a hook or the engine relies on
     └── RecordingError       a folder of records is incomplete or of another version
 

@@ -63,7 +63,12 @@ class StepRecord(msgspec.Struct):
                 prefill_cached_tokens += computed
                 prefill_pairs += new * computed + new * (new + 1) // 2
         return Composition(
-            prefills, prefill_tokens, prefill_cached_tokens, prefill_pairs, decodes, decode_kv_tokens
+            prefills,
+            prefill_tokens,
+            prefill_cached_tokens,
+            prefill_pairs,
+            decodes,
+            decode_kv_tokens,
         )
 
 

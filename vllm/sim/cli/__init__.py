@@ -1,1 +1,1 @@
-"""The command line: one parser, three spellings (``vllm sim``, ``vllm-sim``, ``python -m vllm.sim``)."""
+"""The command line: one parser, spelt ``vllm sim``, ``vllm-sim`` or ``python -m vllm.sim``."""

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("hooks", help="print the page about the hooks on vLLM (docs/hooks.md)")
+    parser = verbs.add_parser(
+        "hooks", help="print the page about the hooks on vLLM (docs/hooks.md)"
+    )
     parser.set_defaults(func=_run)
 
 

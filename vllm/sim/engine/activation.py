@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
-from vllm import platforms
+from vllm import envs, platforms
 from vllm.config import VllmConfig
 
 from ..config import (
+    USE_SIMULATOR_ENV,
     USE_SIMULATOR_FLAG,
     SimSettings,
     resolve_settings,
@@ -21,6 +23,7 @@ from ..devices.load import known_devices, load_device
 from ..errors import DeviceError, SettingsError
 from ..hooks import engine_core, input_processor, online_renderer, renderer
 from ..trace.read import check_trace
+from ..trace.schema import TraceHeader
 from . import matching, platform
 from .settings import with_settings
 from .support import refuse_unsupported
@@ -42,26 +45,45 @@ def resolve_config(engine_args: Any, upstream: Callable[[], VllmConfig]) -> Vllm
         TraceError: The trace is broken; found here, before any process is started.
         DeviceError: The device is unknown.
     """
-    given = {setting.argument: getattr(engine_args, setting.argument) for setting in settings_table()}
+    settings_list = list(settings_table())
+    given = {setting.argument: getattr(engine_args, setting.argument) for setting in settings_list}
+    for variable in (USE_SIMULATOR_ENV, *(setting.variable for setting in settings_list)):
+        # vLLM warns of variables that it does not know, and can be told to refuse them.
+        envs.environment_variables.setdefault(variable, lambda name=variable: os.getenv(name))
     if not simulator_wanted(engine_args.use_simulator):
-        used = [setting.flag for setting in settings_table() if given[setting.argument] is not None]
+        used = [setting.flag for setting in settings_list if given[setting.argument] is not None]
         if used:
             raise SettingsError(f"{', '.join(used)} needs {USE_SIMULATOR_FLAG}")
         platform.deactivate()
         return upstream()
     settings = resolve_settings(given)
+    header = None
     if settings.trace_path is not None:
-        rows, _ = check_trace(settings.trace_path)
+        rows, header = check_trace(settings.trace_path)
         logger.info("%s: %d rows", settings.trace_path, rows)
     platform.activate(device_of(settings))
     install_front_end_hooks()
     engine_args.additional_config = with_settings(engine_args.additional_config, settings)
     config = upstream()
     refuse_unsupported(config)
+    if header is not None:
+        _take_block_count(config, header)
     # A request that brings its own tokens is served as they say; upstream asks for a
     # flag because the GPU's sampler has to be made ready for it.
     config.model_config.enable_trace_replay = True
     return config
+
+
+def _take_block_count(config: VllmConfig, header: TraceHeader) -> None:
+    """Give the engine the KV cache that its trace was recorded on, unless it was told a size."""
+    cache = config.cache_config
+    if header.num_gpu_blocks is None or cache.num_gpu_blocks_override is not None:
+        return
+    blocks = header.num_gpu_blocks
+    if header.block_size is not None:  # the same tokens, in blocks of this engine
+        blocks = blocks * header.block_size // cache.block_size
+    logger.info("the trace was recorded on %d KV blocks: simulating as many", blocks)
+    cache.num_gpu_blocks_override = blocks
 
 
 def device_of(settings: SimSettings) -> Device:

@@ -68,7 +68,7 @@ class AnswerBook:
         if params.trace_decode_token_ids:
             return BoundAnswer(ReplayCursor(Answer(params.trace_decode_token_ids), None), None)
         row = self._next_row(params)
-        answer = self._recorded(row) if row else self._made_up(request)
+        answer = self._recorded(row, request) if row else self._made_up(request)
         end_id = None if params.ignore_eos else params.eos_token_id
         return BoundAnswer(ReplayCursor(answer, end_id, params.min_tokens), row)
 
@@ -82,14 +82,24 @@ class AnswerBook:
         offset, line = places[turn % len(places)]
         return self._file.row_at(offset, line)
 
-    def _recorded(self, row: TraceRow) -> Answer:
+    def _recorded(self, row: TraceRow, request: NewRequestData) -> Answer:
         ids: Sequence[int]
         if row.response_token_ids is not None:
             ids = row.response_token_ids
-        else:
-            assert row.response is not None
+        elif row.response is not None:
             ids = encode_answer(self._tokenizer, row.response)
+        else:
+            assert row.output_length is not None
+            ids = self._of_length(row.output_length, request.prompt_token_ids or [])
         return Answer(ids, row.logprobs)
+
+    def _of_length(self, tokens: int, prompt_ids: Sequence[int]) -> Sequence[int]:
+        """An answer that has ``tokens`` tokens with its end token."""
+        count = max(tokens - 1, 0)
+        if self._tokenizer is None:
+            return [prompt_ids[at % len(prompt_ids)] for at in range(count)]
+        words = synthetic_text(prompt_ids, self._seed, words=count)
+        return encode_answer(self._tokenizer, words)[:count]
 
     def _made_up(self, request: NewRequestData) -> Answer:
         prompt_ids = request.prompt_token_ids or []

@@ -15,6 +15,7 @@ from ..latency.shape import ModelShape
 from .kv_memory import available_kv_bytes
 from .meta_model import ModelFacts, model_facts
 
+
 class SimulatedDevice:
     """Answers what the engine asks its workers at start."""
 

@@ -106,9 +106,9 @@ class SimExecutor(Executor):
 
     # One step
 
-    def execute_model(  # type: ignore[override]
+    def execute_model(
         self, scheduler_output: SchedulerOutput, non_block: bool = False
-    ) -> ModelRunnerOutput | None | Future[ModelRunnerOutput | None]:
+    ) -> ModelRunnerOutput | Future[ModelRunnerOutput | None] | None:
         """Start a step. Its tokens are asked for with :meth:`sample_tokens`."""
         for request_id in scheduler_output.finished_req_ids:
             self._sampler.forget(request_id)
@@ -117,9 +117,7 @@ class SimExecutor(Executor):
         for request in batch.admitted:
             answer = self._answers.bind(request)
             self._sampler.admit(request, answer.cursor)
-            self.latency.admit(
-                request.req_id, request.prompt_len, answer.ttft_s, answer.itl_s
-            )
+            self.latency.admit(request.req_id, request.prompt_len, answer.ttft_s, answer.itl_s)
         output = None
         if batch.requests:
             self._in_flight.append(InFlight(batch, self._run(batch, scheduler_output)))
@@ -131,7 +129,7 @@ class SimExecutor(Executor):
         future.set_result(output)
         return future
 
-    def sample_tokens(  # type: ignore[override]
+    def sample_tokens(
         self, grammar_output: GrammarOutput | None, non_block: bool = False
     ) -> ModelRunnerOutput | Future[ModelRunnerOutput]:
         """The tokens of the oldest step that has not been sampled."""
@@ -182,7 +180,7 @@ class SimExecutor(Executor):
 
     # Everything else that a worker may be asked
 
-    def collective_rpc(  # type: ignore[override]
+    def collective_rpc(
         self,
         method: str | Callable[..., Any],
         timeout: float | None = None,

@@ -10,20 +10,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from prometheus_client import Counter
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionToolsParam
 from vllm.exceptions import VLLMValidationError
 from vllm.renderers import BaseRenderer, ChatParams
 from vllm.v1.engine import EngineCoreRequest
 
 from ..config import SimSettings
-from ..trace.read import TraceFile
-from ..trace.schema import TraceRow
+from ..errors import TraceError
+from ..trace.prompts import PromptBuilder, plain_token_ids
+from ..trace.read import PlacedRow, TraceFile
 from ..trace.store import TraceStore
 from .answers import PLACES_KEY
+from .prompt_encoder import PromptEncoder
 from .settings import settings_of
 
 logger = logging.getLogger("vllm.sim.matching")
@@ -51,13 +51,20 @@ class PromptMatcher:
     def __init__(self, settings: SimSettings, renderer: BaseRenderer, chat: ChatParams) -> None:
         self._settings = settings
         self._renderer = renderer
-        self._chat = chat.with_defaults(
-            {"add_generation_prompt": True, "continue_final_message": False}
-        )
+        self._encoder = PromptEncoder(renderer, chat)
         self._misses = 0
+        tokenizer = renderer.tokenizer
+        self._builder = PromptBuilder(
+            plain_token_ids(
+                renderer.model_config.get_vocab_size(),
+                () if tokenizer is None else tokenizer.all_special_ids,
+            )
+        )
+        self._file: TraceFile | None = None
         self._store: TraceStore | None = None
         if settings.trace_path is not None:
-            self._store = TraceStore(TraceFile(settings.trace_path), self.encode_prompts)
+            self._file = TraceFile(settings.trace_path)
+            self._store = TraceStore(self._file, self._encode)
 
     def check(self, prompt_ids: Sequence[int] | None) -> None:
         """Refuse a prompt that nothing answers, where misses are errors.
@@ -79,7 +86,7 @@ class PromptMatcher:
         assert params is not None, "pooling is refused at start-up"
         if params.prompt_logprob_token_ids is not None:
             raise VLLMValidationError(
-                "prompt_logprob_token_ids is not simulated: a trace holds no scores of other tokens",
+                "prompt_logprob_token_ids is not simulated: a trace has no scores of other tokens",
                 parameter="prompt_logprob_token_ids",
             )
         if params.trace_decode_token_ids:
@@ -95,15 +102,7 @@ class PromptMatcher:
     def _find(self, prompt_ids: Sequence[int] | None) -> list[list[int]]:
         if self._store is None or prompt_ids is None:
             return []
-        return [list(place) for place in self._store.find(self._with_one_bos(prompt_ids))]
-
-    def _with_one_bos(self, prompt_ids: Sequence[int]) -> Sequence[int]:
-        """vLLM's Responses API puts a second BOS before a chat template that has one."""
-        tokenizer = self._renderer.tokenizer
-        if tokenizer is None or len(prompt_ids) < 2:
-            return prompt_ids
-        doubled = prompt_ids[0] == prompt_ids[1] == tokenizer.bos_token_id
-        return prompt_ids[1:] if doubled else prompt_ids
+        return [list(place) for place in self._store.find(self._encoder.with_one_bos(prompt_ids))]
 
     def _count_miss(self, prompt_ids: Sequence[int] | None) -> None:
         _MISSES.inc()
@@ -118,7 +117,7 @@ class PromptMatcher:
             return "the simulator matches on token ids and this prompt has none (embeddings)"
         assert self._store is not None and self._settings.trace_path is not None
         closest = self._store.closest(prompt_ids)
-        recorded = self.encode_prompts([closest.row])[0]
+        recorded = self._encode([closest.placed])[0]
         common = 0
         for mine, theirs in zip(prompt_ids, recorded, strict=False):
             if mine != theirs:
@@ -127,7 +126,7 @@ class PromptMatcher:
         return (
             f"no row of the trace {Path(self._settings.trace_path).name} answers this prompt "
             f"({len(prompt_ids)} tokens): {self._quote(prompt_ids)}. The closest is line "
-            f"{closest.place.line} ({len(recorded)} tokens): {self._quote(recorded)}; they part "
+            f"{closest.placed.line} ({len(recorded)} tokens): {self._quote(recorded)}; they part "
             f"at token {common}: {self._quote(prompt_ids[common:])} against "
             f"{self._quote(recorded[common:])}. Record it, or start with --sim-on-miss echo "
             f"or synthetic"
@@ -140,44 +139,19 @@ class PromptMatcher:
         text = self._renderer.tokenizer.decode(ids[:_QUOTED_CHARS], skip_special_tokens=False)
         return repr(text[:_QUOTED_CHARS]) + ("…" if len(text) > _QUOTED_CHARS else "")
 
-    def encode_prompts(self, rows: Sequence[TraceRow]) -> list[Sequence[int]]:
-        """Rows to token ids, as vLLM would make them of the same request."""
-        encoded: list[Sequence[int]] = [[] for _ in rows]
-        texts: dict[bool, list[tuple[int, str]]] = {True: [], False: []}
-        for at, row in enumerate(rows):
-            if row.prompt_token_ids is not None:
-                encoded[at] = row.prompt_token_ids
-            elif row.prompt is not None:
-                texts[self._renderer.default_cmpl_tok_params.add_special_tokens].append(
-                    (at, row.prompt)
-                )
-            elif row.messages is not None:
-                prompt = self._render(row)
-                if "prompt_token_ids" in prompt:
-                    encoded[at] = list(prompt["prompt_token_ids"])
-                else:
-                    texts[self._renderer.default_chat_tok_params.add_special_tokens].append(
-                        (at, prompt["prompt"])
-                    )
-        for add_special_tokens, batch in texts.items():
-            if batch:
-                ids = self._renderer.get_tokenizer()(
-                    [text for _, text in batch],
-                    add_special_tokens=add_special_tokens,
-                )["input_ids"]
-                for (at, _), row_ids in zip(batch, ids, strict=True):
-                    encoded[at] = row_ids
-        return [self._with_one_bos(ids) for ids in encoded]
+    def _encode(self, rows: Sequence[PlacedRow]) -> list[Sequence[int]]:
+        encoded = iter(self._encoder.encode_prompts([row for _, _, row in rows if row.has_text]))
+        return [next(encoded) if placed.row.has_text else self._built(placed) for placed in rows]
 
-    def _render(self, row: TraceRow) -> Any:
-        assert row.messages is not None
-        chat = self._chat
-        if row.tools is not None:
-            # With the fields that the server fills in.
-            tools = [ChatCompletionToolsParam(**tool).model_dump() for tool in row.tools]
-            chat = chat.with_defaults({"tools": tools})
-        _, prompt = self._renderer.render_messages(row.messages, chat)  # type: ignore[arg-type]
-        return prompt
+    def _built(self, placed: PlacedRow) -> list[int]:
+        """The prompt of a row of lengths."""
+        assert self._file is not None
+        header = self._file.header
+        block_size = None if header is None else header.block_size
+        try:
+            return self._builder.prompt(placed.row, placed.line, block_size).tolist()
+        except ValueError as error:
+            raise TraceError(self._file.path, str(error), placed.line) from None
 
 
 _matchers: WeakKeyDictionary[BaseRenderer, PromptMatcher | None] = WeakKeyDictionary()

@@ -64,7 +64,7 @@ class Sampler:
             grammar: Which tokens the grammars of its requests allow.
         """
         allowed = _rows_by_request(grammar)
-        positions = {request_id: position for request_id, position in batch.sampled}
+        positions = dict(batch.sampled)
         request_ids = [request.id for request in batch.requests]
         tokens: list[list[int]] = []
         chosen: list[list[float]] = []
@@ -137,9 +137,7 @@ class Sampler:
 def _rows_by_request(grammar: GrammarOutput | None) -> dict[str, np.ndarray]:
     if grammar is None:
         return {}
-    return dict(
-        zip(grammar.structured_output_request_ids, grammar.grammar_bitmask, strict=True)
-    )
+    return dict(zip(grammar.structured_output_request_ids, grammar.grammar_bitmask, strict=True))
 
 
 def _allows(row: np.ndarray, token: int) -> bool:

@@ -53,7 +53,7 @@ def open_trace(path: Path) -> BinaryIO:
     except OSError as error:
         raise TraceError(path, f"cannot be read: {error.strerror or error}") from None
     unpacked.seek(0)
-    return unpacked  # type: ignore[return-value]
+    return unpacked
 
 
 class TraceFile:
@@ -85,7 +85,9 @@ class TraceFile:
                 row = self._decode(raw, number)
                 if isinstance(row, TraceHeader):
                     if number != 1:
-                        raise TraceError(self.path, "a header stands on the first line only", number)
+                        raise TraceError(
+                            self.path, "a header stands on the first line only", number
+                        )
                     self.header = row
                 else:
                     rows += 1
@@ -143,7 +145,7 @@ def check_trace(path: str | Path) -> tuple[int, TraceHeader | None]:
         return rows, file.header
 
 
-def _json_cause(raw: bytes, error: ValueError) -> str:
+def _json_cause(raw: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> str:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as bad:
@@ -151,4 +153,3 @@ def _json_cause(raw: bytes, error: ValueError) -> str:
     if not raw.endswith(b"\n") and "truncated" in str(error):
         return "not valid JSON: the line ends early; the file was cut off"
     return f"not valid JSON: {error}"
-

@@ -64,7 +64,11 @@ class TraceRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def has_text(self) -> bool:
         """Whether the prompt is content, and not lengths to build one from."""
-        return self.prompt_token_ids is not None or self.prompt is not None or self.messages is not None
+        return (
+            self.prompt_token_ids is not None
+            or self.prompt is not None
+            or self.messages is not None
+        )
 
 
 KNOWN_FIELDS = frozenset(TraceRow.__struct_fields__) - {"extra"}

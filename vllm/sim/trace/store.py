@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .read import TraceFile
+from .read import PlacedRow, TraceFile
 from .schema import TraceRow
 
 logger = logging.getLogger("vllm.sim.trace")
 
-EncodePrompts = Callable[[Sequence[TraceRow]], Sequence[Sequence[int]]]
+EncodePrompts = Callable[[Sequence[PlacedRow]], Sequence[Sequence[int]]]
 
 _BATCH_ROWS = 512
 _HEAD_TOKENS = 64
@@ -39,8 +39,7 @@ class Place(NamedTuple):
 class Closest(NamedTuple):
     """The recorded prompt that starts most like one that was not found."""
 
-    place: Place
-    row: TraceRow
+    placed: PlacedRow
     common_tokens: int  # length of the common prefix, as far as the index knows
 
 
@@ -72,9 +71,7 @@ class TraceStore:
         rows = iter(file)
         while batch := list(islice(rows, _BATCH_ROWS)):
             block = np.full((len(batch), _HEAD_TOKENS), -1, dtype=np.int32)
-            for at, (placed, ids) in enumerate(
-                zip(batch, encode([placed.row for placed in batch]), strict=True)
-            ):
+            for at, (placed, ids) in enumerate(zip(batch, encode(batch), strict=True)):
                 self._add(digest(ids), Place(placed.offset, placed.line))
                 self._lengths.append(len(ids))
                 head = ids[:_HEAD_TOKENS]
@@ -119,7 +116,7 @@ class TraceStore:
         lengths = np.frombuffer(self._lengths, dtype=np.int64)[best]
         row = int(best[np.abs(lengths - len(prompt_ids)).argmin()])
         place = Place(self._offsets[row], self._lines[row])
-        return Closest(place, self.row(place), int(common[row]))
+        return Closest(PlacedRow(place.line, place.offset, self.row(place)), int(common[row]))
 
     def _add(self, key: bytes, place: Place) -> None:
         row = len(self._offsets)
