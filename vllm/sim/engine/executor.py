@@ -23,7 +23,7 @@ from vllm.v1.kv_cache_interface import KVCacheConfig, KVCacheSpec
 from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, DraftTokenIds, ModelRunnerOutput
 
 from ..clock import Clock, DeviceTimeline, WallClock
-from ..errors import SettingsError
+from ..errors import LatencyError, SettingsError
 from ..latency.model import LatencyModel
 from ..records import StepRecord
 from . import platform
@@ -92,6 +92,7 @@ class SimExecutor(Executor):
         self._in_flight: deque[InFlight] = deque()
         self.observer = StepObserver(sinks_of(settings, self.vllm_config))
         self._lora_ids: set[int] = set()
+        self._outside_steps = 0
         logger.info("Simulator: %s", self.latency.describe())
 
     def _make_clock(self) -> Clock:
@@ -122,6 +123,7 @@ class SimExecutor(Executor):
         if batch.requests:
             self._in_flight.append(InFlight(batch, self._run(batch, scheduler_output)))
         else:
+            self.observer.nothing_ran(scheduler_output)
             output = EMPTY_MODEL_RUNNER_OUTPUT
         if not non_block:
             return output
@@ -141,11 +143,25 @@ class SimExecutor(Executor):
         """Lay the step on the device's timeline; returns when it is done."""
         record = self.observer.record(batch, output)
         duration_ns, record.in_domain = self.latency.step_time(record)
+        if not record.in_domain:
+            self._report_outside(record)
         now_ns = self.clock.now_ns()
         record.start_ns, due_ns = self._timeline.submit(now_ns, duration_ns)
         record.duration_ns = duration_ns
         self.observer.write(record)
         return due_ns
+
+    def _report_outside(self, record: StepRecord) -> None:
+        """A step that the latency model has not seen the like of: said once, or an error."""
+        message = (
+            f"step {record.step} lies outside what the latency model holds for "
+            f"({self.latency.describe()}): {record.composition()}"
+        )
+        if self.settings.strict:
+            raise LatencyError(f"{message}; --sim-strict makes this an error")
+        if not self._outside_steps:
+            logger.warning("%s. Such steps are extrapolated, and counted.", message)
+        self._outside_steps += 1
 
     def execute_dummy_batch(self) -> None:
         """An idle data-parallel rank keeps step with the others: an empty step's time."""
