@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..errors import SettingsError, TraceError
 from ..trace.formats import FORMATS, ReadOptions, detect
+from ..trace.formats.base import kept
 from ..trace.formats.conversations import Conversation, ConversationReader, Exchange, plain_text
 from ..trace.schema import TraceRow
 from ..trace.tokens import RowTokenizer
@@ -83,7 +84,9 @@ def _row(
     conversation: Conversation, exchange: Exchange, turn: int, options: ConversationOptions
 ) -> TraceRow:
     # Where the text came from, and its licence, stay with it.
-    row = TraceRow(response=exchange.response, extra=conversation.extra)
+    row = TraceRow(
+        response=exchange.response, model=conversation.model, extra=kept(conversation.extra)
+    )
     match options.render:
         case "messages":
             row.messages, row.tools = exchange.messages, conversation.tools

@@ -16,7 +16,7 @@ import msgspec
 
 from ...errors import TraceError
 from ..read import PlacedRow, open_trace
-from ..schema import TraceHeader, TraceRow, row_from_json
+from ..schema import KNOWN_FIELDS, TraceHeader, TraceRow, row_from_json
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 UNITS_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -123,6 +123,18 @@ class Format:
     by_session: bool = False
 
 
+def kept(extra: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the source that a row has no place for, under names that are not a row's own.
+
+    A source may use one of our names for something else.
+    """
+    return {
+        f"source_{name}" if name in KNOWN_FIELDS else name: value
+        for name, value in extra.items()
+        if value is not None
+    }
+
+
 class FileReader:
     """Base of the readers of one file: opening, places, errors."""
 
@@ -162,7 +174,7 @@ class FileReader:
             self._fail(str(error), line)
         assert isinstance(row, TraceRow)
         if extra:
-            row.extra = {name: value for name, value in extra.items() if value is not None}
+            row.extra = kept(extra)
         return row
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ class Conversation:
     line: int
     offset: int
     tools: Tools = None  # that the model could call
+    model: str | None = None  # that answered
     extra: dict[str, Any] = field(default_factory=dict)  # kept on every row
 
     def exchanges(self, notes: Counter[str]) -> Iterator[Exchange]:
@@ -90,6 +91,13 @@ class ConversationReader(FileReader):
             raise ValueError(f"id must be text or a whole number, is {given!r}")
         return given
 
+    @staticmethod
+    def _model(item: Item) -> str | None:
+        model = item.value.get("model")
+        if model is not None and not isinstance(model, str):
+            raise ValueError(f"model must be a name, is {model!r}")
+        return model
+
     def _rows(self) -> Iterator[PlacedRow]:
         self.header = TraceHeader(vllm_sim_trace=1, provenance={"format": self.name})
         for conversation in self.conversations():
@@ -99,6 +107,7 @@ class ConversationReader(FileReader):
                     conversation.line,
                     messages=exchange.messages,
                     tools=conversation.tools,
+                    model=conversation.model,
                     response=exchange.response,
                     session_id=conversation.id,
                     turn=turn,
@@ -179,7 +188,10 @@ class ConversationWriter:
             # Histories that do not continue each other cannot share one list of messages.
             self.notes["sessions written as several conversations"] += 1
             name = f"{name}#{self._ids[name]}"
-        spelled = self.spell(name, self._open, self._row.tools, self.notes) | self._row.extra
+        spelled = self.spell(name, self._open, self._row.tools, self.notes)
+        if self._row.model is not None:
+            spelled["model"] = self._row.model
+        spelled |= self._row.extra
         before = (b",\n" if self._written else b"[\n") if self.array else b""
         self._out.write(before + msgspec.json.encode(spelled) + (b"" if self.array else b"\n"))
         self._written += 1

@@ -16,7 +16,7 @@ import msgspec
 from ...errors import TraceError
 from ..read import PlacedRow, open_trace
 from ..schema import TraceHeader, TraceRow, row_from_json
-from .base import Format, ReadOptions, Sample, WriteOptions
+from .base import Format, ReadOptions, Sample, WriteOptions, kept
 from .length_rows import needed
 
 _NEEDED = ("t", "in", "out", "hash_ids")
@@ -116,7 +116,7 @@ class _Session:
         assert isinstance(row, TraceRow)
         if shift and row.hash_ids:
             row.hash_ids = [each + shift for each in row.hash_ids]
-        row.extra = {name: v for name, v in request.items() if name not in _SAID}
+        row.extra = kept({name: v for name, v in request.items() if name not in _SAID})
         if not timed:
             row.extra["t"] = request["t"]
         return row

@@ -17,7 +17,10 @@ class MooncakeReader(LengthRowReader):
 
 class MooncakeWriter(LengthRowWriter):
     def _in_ticks(self, seconds: float) -> float:
-        return round(seconds * 1000)
+        ticks = round(seconds * 1000)
+        if abs(seconds * 1000 - ticks) > 1e-6:
+            self.notes["timestamps rounded to a millisecond"] += 1
+        return ticks
 
 
 def _sniff(sample: Sample) -> bool:

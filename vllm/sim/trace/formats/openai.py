@@ -25,9 +25,15 @@ class OpenAIReader(ConversationReader):
         tools = item.value.get("tools")
         if tools is not None and not isinstance(tools, list):
             raise ValueError("tools must be a list")
-        extra = {k: v for k, v in item.value.items() if k not in ("id", "messages", "tools")}
+        said = ("id", "messages", "tools", "model")
         return Conversation(
-            self._id(item, number), messages, item.line, item.offset, tools or None, extra
+            id=self._id(item, number),
+            messages=messages,
+            line=item.line,
+            offset=item.offset,
+            tools=tools or None,
+            model=self._model(item),
+            extra={k: v for k, v in item.value.items() if k not in said},
         )
 
 
@@ -58,7 +64,7 @@ FORMAT = Format(
     sniff=_sniff,
     reader=OpenAIReader,
     writer=OpenAIWriter,
-    says=frozenset({"prompt", "messages", "response", "session_id", "turn", "tools"}),
+    says=frozenset({"prompt", "messages", "response", "session_id", "turn", "tools", "model"}),
     by_session=True,
     keeps_extra=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -37,8 +38,28 @@ class ShareGptReader(ConversationReader):
             messages.append({"role": "system", "content": system})
         for at, message in enumerate(said, start=1):
             messages.append(_message(message, at))
-        extra = {k: v for k, v in item.value.items() if k not in ("id", "conversations", "system")}
-        return Conversation(self._id(item, number), messages, item.line, item.offset, extra=extra)
+        own = ("id", "conversations", "system", "tools", "model")
+        return Conversation(
+            id=self._id(item, number),
+            messages=messages,
+            line=item.line,
+            offset=item.offset,
+            tools=_tools(item.value.get("tools")),
+            model=self._model(item),
+            extra={k: v for k, v in item.value.items() if k not in own},
+        )
+
+
+def _tools(given: Any) -> Tools:
+    """A list, or its JSON as text, which is how ShareGPT files have it."""
+    if isinstance(given, str) and given:
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise ValueError("tools is text that is not JSON") from None
+    if given and not isinstance(given, list):
+        raise ValueError("tools must be a list")
+    return given or None
 
 
 def _message(message: Any, at: int) -> Message:
@@ -55,8 +76,6 @@ def _message(message: Any, at: int) -> Message:
 def _spell(
     id: str | int, messages: list[Message], tools: Tools, notes: Counter[str]
 ) -> dict[str, Any]:
-    if tools:
-        notes["conversations that lost their tools"] += 1
     said: list[dict[str, str]] = []
     head: dict[str, Any] = {"id": id}
     if messages[0]["role"] == "system" and isinstance(messages[0].get("content"), str):
@@ -73,6 +92,8 @@ def _spell(
         if message.keys() - {"role", "content"}:
             notes["messages that lost fields besides role and content"] += 1
         said.append({"from": _NAMES[role], "value": content})
+    if tools:
+        head["tools"] = json.dumps(tools, ensure_ascii=False)
     return {**head, "conversations": said}
 
 
@@ -91,7 +112,7 @@ FORMAT = Format(
     sniff=_sniff,
     reader=ShareGptReader,
     writer=ShareGptWriter,
-    says=frozenset({"prompt", "messages", "response", "session_id", "turn"}),
+    says=frozenset({"prompt", "messages", "response", "session_id", "turn", "tools", "model"}),
     by_session=True,
     keeps_extra=True,
 )
