@@ -2,6 +2,7 @@
 # make serve    the same server, left running in the foreground
 # make test     the whole test suite
 # make check    what CI runs: make lint (ruff, mypy), then make test
+# make test-upstream VLLM=0.33.0    the tests that need no CPU kernels, on another vLLM from PyPI
 # make clean    remove what the tools made; make distclean removes .venv too
 #
 # Each of them first brings .venv up to date (.ci/install): minutes once, nothing after that.
@@ -13,12 +14,14 @@ PYTHON ?=
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # For `make demo` and `make serve`: further options of `vllm serve`. The port is that of `make serve`.
 ARGS ?=
+# For `make test-upstream`: the release to try.
+VLLM ?= 0.33.0
 PORT ?= 8000
 
 BIN := .venv/bin
 export PYTHON TORCH_INDEX
 
-.PHONY: install demo serve test lint check clean distclean
+.PHONY: install demo serve test lint check test-upstream clean distclean
 
 install:
 	@.ci/install
@@ -44,9 +47,12 @@ lint: install
 
 check: lint test
 
+test-upstream:
+	@.ci/test-upstream $(VLLM)
+
 clean:
 	rm -rf build dist .ci/standins .ci/install.log .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
 	find vllm tests traces -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv
+	rm -rf .venv .venv-upstream-*

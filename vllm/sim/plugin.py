@@ -11,14 +11,27 @@ from typing import Any
 def platform() -> str | None:
     """``vllm.platform_plugins``: vLLM's first look at ``current_platform``.
 
-    No platform is claimed here (the simulated one is switched on in place, when an
+    The simulated platform is not claimed here (it is switched on in place, when an
     engine asks for it); it is the one moment that comes before ``EngineArgs`` can be
-    used, in every order of imports.
+    used, in every order of imports. A platform is claimed only where vLLM would find
+    none at all.
     """
+    from vllm.platforms import builtin_platform_plugins
+
     from .hooks import engine_args
 
     engine_args.install(_resolve_config)
-    return None
+    if any(map(_answers, builtin_platform_plugins.values())):
+        return None
+    return "vllm.sim.engine.no_device.NoDevicePlatform"
+
+
+def _answers(detect: Callable[[], str | None]) -> bool:
+    try:
+        return detect() is not None
+    except Exception:
+        # Upstream's own loop takes any error of a detection for "not this one".
+        return False
 
 
 def general() -> None:

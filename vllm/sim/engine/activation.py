@@ -27,6 +27,7 @@ from ..trace.schema import TraceHeader
 from . import matching, platform
 from .settings import with_settings
 from .support import refuse_unsupported
+from .surface import check_surface
 
 logger = logging.getLogger("vllm.sim")
 
@@ -56,6 +57,7 @@ def resolve_config(engine_args: Any, upstream: Callable[[], VllmConfig]) -> Vllm
             raise SettingsError(f"{', '.join(used)} needs {USE_SIMULATOR_FLAG}")
         platform.deactivate()
         return upstream()
+    check_surface()
     settings = resolve_settings(given)
     header = None
     if settings.trace_path is not None:
