@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SimError
-from . import hooks, trace
+from . import devices, hooks, replay, trace
 
-_VERBS = (trace, hooks)
+_VERBS = (trace, replay, devices, hooks)
 
 DESCRIPTION = "Tools around the simulator: traces, replays, measurements, pictures."
 

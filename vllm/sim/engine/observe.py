@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from vllm.config import VllmConfig
@@ -70,14 +71,25 @@ class StepObserver:
     def __init__(self, sinks: Iterable[StepSink] = ()) -> None:
         self._scheduler: SchedulerView | None = None
         self._steps = 0
+        self._ended: list[str] = []  # and not in a record yet
         self._sinks = list(sinks)
 
     def watch(self, scheduler: SchedulerView) -> None:
         self._scheduler = scheduler
 
-    def add_sink(self, sink: StepSink) -> None:
-        """Give it the steps from now on, and close it at the end."""
+    @contextmanager
+    def given_to(self, sink: StepSink) -> Iterator[None]:
+        """Give the steps to one more."""
         self._sinks.append(sink)
+        try:
+            yield
+        finally:
+            self._sinks.remove(sink)
+            sink.close()
+
+    def nothing_ran(self, output: SchedulerOutput) -> None:
+        """A step without tokens has no record: who ended before it stands in the next one."""
+        self._ended += output.finished_req_ids
 
     def record(self, batch: Batch, output: SchedulerOutput) -> StepRecord:
         """The step's record; its times are filled in by the caller."""
@@ -96,12 +108,13 @@ class StepObserver:
             running=running,
             waiting=waiting,
             preempted=batch.preempted,
-            finished=sorted(output.finished_req_ids),
+            finished=sorted([*self._ended, *output.finished_req_ids]),
             free_blocks=free_blocks,
             used_blocks=used_blocks,
-            cached_tokens=sum(request.cached_tokens for request in batch.requests),
+            cached_tokens=sum(new.num_computed_tokens for new in batch.admitted),
         )
         self._steps += 1
+        self._ended.clear()
         return record
 
     def write(self, record: StepRecord) -> None:

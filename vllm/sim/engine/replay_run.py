@@ -1,0 +1,170 @@
+"""``vllm sim replay``: trace, simulated engine, driver and folder put together."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vllm.engine.arg_utils import EngineArgs
+from vllm.usage.usage_lib import UsageContext
+
+from ..clock import NS_PER_S
+from ..errors import SettingsError
+from ..metrics.folder import RunFolder
+from ..records import StepRecord
+from ..trace.formats import ReadOptions, open_rows
+from ..trace.formats.base import Reader
+from ..workload.client import Arrivals, Clients
+from .matching import match_nothing
+from .offline import OfflineEngine, engine_facts, offline_engine
+from .replay import Driver
+from .replay_executor import ReplayExecutor
+from .replay_progress import Progress
+from .replay_rows import Prompts, SimulatedRequests
+
+logger = logging.getLogger("vllm.sim.replay")
+
+_CONTEXTS = {"serve": UsageContext.OPENAI_API_SERVER, "llm": UsageContext.LLM_CLASS}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to run, and where to write it."""
+
+    trace: Path
+    out: Path
+    format: str = "auto"
+    arrivals: Arrivals = "auto"
+    rate_scale: float = 1.0
+    max_concurrency: int | None = None
+    defaults_of: str = "serve"
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> RunOptions:
+        return cls(
+            args.trace, args.out, args.from_format, args.arrivals, args.rate_scale,
+            args.max_concurrency, args.defaults_of,
+        )  # fmt: skip
+
+    @property
+    def context(self) -> UsageContext:
+        return _CONTEXTS[self.defaults_of]
+
+    def open(self) -> Reader:
+        return open_rows(self.trace, self.format, ReadOptions())[1]
+
+    def clients(self, reader: Reader) -> Clients:
+        """The trace's clients, with a word about a trace without times."""
+        clients = Clients(reader, self.trace, self.arrivals, self.rate_scale, self.max_concurrency)
+        if not clients.plan.timed and self.max_concurrency is None:
+            logger.info(
+                "%s: nothing has a timestamp, so all %s are sent at time 0; --max-concurrency "
+                "sends them a few at a time",
+                self.trace, "first turns" if clients.plan.turns else "requests",
+            )  # fmt: skip
+        return clients
+
+    def facts(self, engine: OfflineEngine, clients: Clients) -> dict[str, Any]:
+        """What ``summary.json`` says of the run's conditions."""
+        return {
+            **engine_facts(engine),
+            "num_prompts": clients.plan.rows,
+            "max_concurrency": self.max_concurrency,
+            "rate_scale": self.rate_scale,
+            "arrivals": self.arrivals,
+        }
+
+
+class Replay:
+    """One pass of a trace through a simulated engine.
+
+    Args:
+        engine: Built with :func:`prepare`; nothing is in it.
+        options: The trace and where to write.
+
+    Raises:
+        SimError: The trace or the folder is wrong.
+    """
+
+    def __init__(self, engine: OfflineEngine, options: RunOptions) -> None:
+        executor = engine.core.model_executor
+        assert isinstance(executor, ReplayExecutor)
+        self._engine, self._executor, self._options = engine, executor, options
+        match_nothing(engine.engine.renderer)
+        self._reader = options.open()
+        self.clients = options.clients(self._reader)
+        self._folder = RunFolder(options.out)
+
+    def run(self) -> dict[str, Any]:
+        """Run it; returns the summary, as written."""
+        started_s = time.monotonic()
+        engine, executor, options = self._engine, self._executor, self._options
+        prompts = Prompts(engine, self._reader)
+        progress = Progress("replay", self.clients.plan.rows, executor.clock)
+        driver = Driver(
+            engine, executor.clock, self.clients, prompts,
+            SimulatedRequests(prompts, executor.answers), self._folder, [progress],
+        )  # fmt: skip
+        with (
+            closing(self._reader),
+            closing(progress),
+            executor.observer.given_to(_Steps(driver, self._folder, progress)),
+        ):
+            complete = driver.run()
+        return self._folder.finish(
+            complete,
+            **options.facts(engine, self.clients),
+            latency=executor.latency.describe(),
+            simulated_seconds=executor.clock.now_ns() / NS_PER_S,
+            wall_seconds=time.monotonic() - started_s,
+        )
+
+
+def replay(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
+    """Replay a trace in virtual time.
+
+    Args:
+        engine_args: Any; the simulator is switched on in them.
+        options: The trace and where to write.
+
+    Returns:
+        The summary, as written.
+
+    Raises:
+        SimError: The trace, a setting or the folder is wrong.
+    """
+    prepare(engine_args)
+    with offline_engine(engine_args, options.context) as engine:
+        return Replay(engine, options).run()
+
+
+class _Steps:
+    """Takes the simulated engine's steps."""
+
+    def __init__(self, driver: Driver, folder: RunFolder, progress: Progress) -> None:
+        self._driver, self._folder, self._progress = driver, folder, progress
+
+    def write(self, record: StepRecord) -> None:
+        self._driver.scheduled(record)
+        self._folder.add_step(record)
+        self._progress.step = record
+
+    def close(self) -> None:
+        pass
+
+
+def prepare(engine_args: EngineArgs) -> None:
+    """Switch the simulator on, for a driver that knows the answers."""
+    given: Any = engine_args
+    if given.sim_trace_path is not None:
+        raise SettingsError("--sim-trace: a replay answers from the trace that it replays")
+    if given.sim_time_scale is not None:
+        raise SettingsError("--sim-time-scale: a replay's time is virtual and needs no scale")
+    given.use_simulator = True
+    given.sim_on_miss = "synthetic"  # nothing is matched, so nothing can miss
+    given.distributed_executor_backend = ReplayExecutor
