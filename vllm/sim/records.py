@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 Phase = Literal["prefill", "decode"]
 
 
-class ScheduledRequest(msgspec.Struct):
+class ScheduledRequest(msgspec.Struct, gc=False):
     """What one request does in one step.
 
     A request is in ``prefill`` while it computes tokens that are already known

@@ -6,11 +6,12 @@ and into the output positions that the step samples.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 from vllm.v1.core.sched.output import NewRequestData, SchedulerOutput
 
-from ..records import ScheduledRequest
+from ..records import Phase, ScheduledRequest
 
 
 class Sampled(NamedTuple):
@@ -34,7 +35,6 @@ class BatchReader:
 
     def __init__(self) -> None:
         self._prompt_tokens: dict[str, int] = {}
-        self._known_preempted: set[str] = set()
 
     def read(self, output: SchedulerOutput) -> Batch:
         """Translate one step.
@@ -46,48 +46,33 @@ class BatchReader:
         for request_id in output.finished_req_ids:
             self._prompt_tokens.pop(request_id, None)
         batch = Batch([], [], [], sorted(output.preempted_req_ids or ()))
-        for new in output.scheduled_new_reqs:
-            prompt_tokens = new.prompt_len
-            # Model runner V2 sends a resumed request as a new one, with all its tokens.
-            resumed = new.req_id in self._prompt_tokens
-            known = prompt_tokens
-            if new.prefill_token_ids is not None:
-                known = len(new.prefill_token_ids)
-            if not resumed:
-                self._prompt_tokens[new.req_id] = prompt_tokens
-                batch.admitted.append(new)
-            self._add(
-                batch, output, new.req_id, new.num_computed_tokens, known - prompt_tokens,
-                cached_tokens=0 if resumed else new.num_computed_tokens,
-            )  # fmt: skip
+        new = [self._new(batch, request) for request in output.scheduled_new_reqs]
         cached = output.scheduled_cached_reqs
-        for request_id, computed, outputs in zip(
+        running = zip(
             cached.req_ids, cached.num_computed_tokens, cached.num_output_tokens, strict=True
-        ):
-            self._add(batch, output, request_id, computed, outputs)
+        )
+        requests, sampled = batch.requests, batch.sampled
+        prompts, scheduled = self._prompt_tokens, output.num_scheduled_tokens
+        # This loop is much of what a step costs the simulator.
+        for request_id, computed, outputs in chain(new, running):
+            new_tokens, known = scheduled[request_id], prompts[request_id] + outputs
+            samples = computed + new_tokens >= known
+            phase: Phase = "decode" if outputs and computed >= known - 1 else "prefill"
+            requests.append(ScheduledRequest(request_id, new_tokens, computed, phase, 0, samples))
+            if samples:
+                sampled.append(Sampled(request_id, outputs))
+        first_seen = {request.req_id: request.num_computed_tokens for request in batch.admitted}
+        for request in requests[: len(new)]:
+            request.cached_tokens = first_seen.get(request.id, 0)
         return batch
 
-    def _add(
-        self,
-        batch: Batch,
-        output: SchedulerOutput,
-        request_id: str,
-        computed: int,
-        outputs: int,
-        cached_tokens: int = 0,
-    ) -> None:
-        new_tokens = output.num_scheduled_tokens[request_id]
-        known = self._prompt_tokens[request_id] + outputs
-        samples = computed + new_tokens >= known
-        batch.requests.append(
-            ScheduledRequest(
-                id=request_id,
-                new_tokens=new_tokens,
-                computed_tokens=computed,
-                phase="decode" if outputs and computed >= known - 1 else "prefill",
-                cached_tokens=cached_tokens,
-                samples=samples,
-            )
-        )
-        if samples:
-            batch.sampled.append(Sampled(request_id, outputs))
+    def _new(self, batch: Batch, request: NewRequestData) -> tuple[str, int, int]:
+        """``(id, computed tokens, output tokens)`` of what the scheduler sends as new."""
+        # Model runner V2 sends a resumed request as a new one, with all its tokens.
+        if request.req_id not in self._prompt_tokens:
+            self._prompt_tokens[request.req_id] = request.prompt_len
+            batch.admitted.append(request)
+        known = request.prompt_len
+        if request.prefill_token_ids is not None:
+            known = len(request.prefill_token_ids)
+        return request.req_id, request.num_computed_tokens, known - request.prompt_len

@@ -47,14 +47,18 @@ class Sampler:
         self._vocab = vocab
         self._tokenizer = tokenizer
         self._requests: dict[str, _Sampled] = {}
+        self._want_logprobs: set[str] = set()
         self._shortest_first: np.ndarray | None = None
         self.repaired_tokens = 0
 
     def admit(self, request: NewRequestData, cursor: ReplayCursor) -> None:
-        self._requests[request.req_id] = _Sampled(request, cursor)
+        sampled = self._requests[request.req_id] = _Sampled(request, cursor)
+        if sampled.params.num_logprobs is not None or sampled.params.prompt_logprobs is not None:
+            self._want_logprobs.add(request.req_id)
 
     def forget(self, request_id: str) -> None:
         self._requests.pop(request_id, None)
+        self._want_logprobs.discard(request_id)
 
     def sample(self, batch: Batch, grammar: GrammarOutput | None) -> ModelRunnerOutput:
         """The output of one step.
@@ -63,6 +67,8 @@ class Sampler:
             batch: The step; requests that have left since it was started yield nothing.
             grammar: Which tokens the grammars of its requests allow.
         """
+        if grammar is None and not self._want_logprobs:
+            return self._sample_plain(batch)
         allowed = _rows_by_request(grammar)
         positions = dict(batch.sampled)
         request_ids = [request.id for request in batch.requests]
@@ -94,6 +100,19 @@ class Sampler:
         if top is not None:
             logprobs = sampled_logprobs(tokens, chosen, asked, top, self._vocab)
         return runner_output(request_ids, tokens, logprobs, prompt_logprobs)
+
+    def _sample_plain(self, batch: Batch) -> ModelRunnerOutput:
+        """What nearly every step is: recorded tokens and nothing else."""
+        live = self._requests
+        tokens = {
+            id: [live[id].cursor.token_at(position)]
+            for id, position in batch.sampled
+            if id in live
+        }
+        ids = [request.id for request in batch.requests]
+        if len(tokens) == len(ids):
+            return runner_output(ids, list(tokens.values()))
+        return runner_output(ids, [tokens.get(id, []) for id in ids])
 
     def _repair(self, request_id: str, request: _Sampled, token: int, allowed: np.ndarray) -> int:
         """The recorded token if the grammar allows it, else one that ends the text soonest.

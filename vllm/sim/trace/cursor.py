@@ -36,6 +36,7 @@ class ReplayCursor:
         ids = answer.token_ids
         # A recorded answer may carry its own end token: it is the end, not content.
         self._length = len(ids) - 1 if ids and ids[-1] == end_id else len(ids)
+        self._ids = ids
         self._end_id = end_id
         self._end_at = max(self._length, min_tokens)
 
@@ -45,11 +46,13 @@ class ReplayCursor:
         Beyond the end the end token repeats: under async scheduling an engine asks
         for one token more than it delivers.
         """
+        if position < self._length:
+            return self._ids[position]
         if self._end_id is not None and (position >= self._end_at or not self._length):
             return self._end_id
         if not self._length:
             return 0  # an empty answer that may not end has nothing to say; any token does
-        return self.answer.token_ids[position % self._length]
+        return self._ids[position % self._length]
 
     def logprob_at(self, position: int) -> float:
         """Its recorded log probability; 0.0 (probability 1) where none was recorded."""
