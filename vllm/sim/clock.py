@@ -74,18 +74,21 @@ class DeviceTimeline:
     def __init__(self, stages: int = 1) -> None:
         self._free_at_ns = [0] * stages
 
-    def submit(self, now_ns: int, duration_ns: int) -> tuple[int, int]:
+    def submit(self, now_ns: int, duration_ns: int, inputs_at_ns: int = 0) -> tuple[int, int]:
         """Queue a step behind those before it.
 
         Args:
             now_ns: When the step is handed to the device.
             duration_ns: How long it takes through all stages, >= 0.
+            inputs_at_ns: When the tokens that it continues have been sampled. Steps on one
+                stage follow each other anyway; in a pipeline a request's next token enters
+                the first stage only after its last one has left the last.
 
         Returns:
             ``(start_ns, end_ns)``; ``start_ns >= now_ns``.
         """
         stages = len(self._free_at_ns)
-        start_ns = at_ns = max(now_ns, self._free_at_ns[0])
+        start_ns = at_ns = max(now_ns, inputs_at_ns, self._free_at_ns[0])
         for stage in range(stages):
             part_ns = duration_ns * (stage + 1) // stages - duration_ns * stage // stages
             at_ns = max(at_ns, self._free_at_ns[stage]) + part_ns

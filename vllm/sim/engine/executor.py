@@ -81,6 +81,8 @@ class SimExecutor(Executor):
         self._device = SimulatedDevice(self.vllm_config, settings, device)
         self.latency: LatencyModel = self._device.latency
         self._timeline = DeviceTimeline(self.parallel_config.pipeline_parallel_size)
+        self._pipelined = self.parallel_config.pipeline_parallel_size > 1
+        self._sampled_at_ns: dict[str, int] = {}  # by request, in a pipeline only
         self._reader = BatchReader()
         tokenizer = (
             None
@@ -114,6 +116,7 @@ class SimExecutor(Executor):
         for request_id in scheduler_output.finished_req_ids:
             self._sampler.forget(request_id)
             self.latency.forget(request_id)
+            self._sampled_at_ns.pop(request_id, None)
         batch = self._reader.read(scheduler_output)
         for request in batch.admitted:
             answer = self._answers.bind(request)
@@ -146,10 +149,27 @@ class SimExecutor(Executor):
         if not record.in_domain:
             self._report_outside(record)
         now_ns = self.clock.now_ns()
-        record.start_ns, due_ns = self._timeline.submit(now_ns, duration_ns)
+        record.start_ns, due_ns = self._timeline.submit(
+            now_ns, duration_ns, self._inputs_at_ns(batch)
+        )
+        if self._pipelined:
+            self._sampled_at_ns.update((request_id, due_ns) for request_id, _ in batch.sampled)
         record.duration_ns = duration_ns
         self.observer.write(record)
         return due_ns
+
+    def _inputs_at_ns(self, batch: Batch) -> int:
+        """When the last token that this step continues leaves the pipeline."""
+        if not self._pipelined:
+            return 0
+        return max(
+            (
+                self._sampled_at_ns[request.id]
+                for request in batch.requests
+                if request.phase == "decode"
+            ),
+            default=0,
+        )
 
     def _report_outside(self, record: StepRecord) -> None:
         """A step that the latency model has not seen the like of: said once, or an error."""

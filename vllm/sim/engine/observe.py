@@ -58,7 +58,8 @@ def sinks_of(settings: SimSettings, config: VllmConfig) -> list[StepSink]:
     """Where the settings want the steps written."""
     sinks: list[StepSink] = []
     if settings.step_log is not None:
-        rank = config.parallel_config.data_parallel_rank
+        # The rank is 0 in every engine of a dense model; the index tells them apart.
+        rank = config.parallel_config.data_parallel_index
         sinks.append(StepLog(step_log_path(settings.step_log, rank)))
     if settings.debug_scheduler:
         sinks.append(SchedulerPrinter())
