@@ -70,7 +70,10 @@ TOY: dict[str, Any] = {
 def resolve(
     model: str, context: UsageContext = UsageContext.OPENAI_API_SERVER, **arguments: Any
 ) -> Any:
-    """A VllmConfig, as an engine in that context would get it."""
-    return EngineArgs(model=model, skip_tokenizer_init=True, **arguments).create_engine_config(
-        context
-    )
+    """A VllmConfig, as an engine in that context would get it on the device that is active.
+
+    By upstream's own function: ours would choose the device itself.
+    """
+    engine_args = EngineArgs(model=model, skip_tokenizer_init=True, **arguments)
+    upstream = vars(EngineArgs)["create_engine_config"].__wrapped__
+    return upstream(engine_args, context)

@@ -16,8 +16,9 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.attention.selector import get_attn_backend
 
 from vllm.sim.devices.load import load_device
-from vllm.sim.engine import gpu_kernels, platform
+from vllm.sim.engine import platform
 from vllm.sim.errors import DeviceError, UpstreamMovedError
+from vllm.sim.hooks import gpu_kernels
 
 LLM, SERVER = UsageContext.LLM_CLASS, UsageContext.OPENAI_API_SERVER
 

@@ -13,6 +13,7 @@ from vllm.sim.engine.meta_model import model_facts
 
 
 @pytest.mark.engine
+@pytest.mark.real_model
 def test_real_tokens_before_and_after(tmp_path, simulate, folder_of, real_config, monkeypatch):
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     folder = str(save_tiny_llama(tmp_path / "tiny"))

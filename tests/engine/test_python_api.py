@@ -92,7 +92,7 @@ def test_asked_for_scores(trace):
 @pytest.mark.real_model
 def test_real_simulated_and_real_again_in_one_process(tiny_model, tmp_path):
     def real_tokens() -> list[int]:
-        llm = LLM(model=str(tiny_model), dtype="float32", enforce_eager=True,
+        llm = LLM(model=str(tiny_model), dtype="bfloat16", enforce_eager=True,
                   kv_cache_memory_bytes=1 << 26, max_model_len=256)  # fmt: skip
         params = SamplingParams(max_tokens=8, temperature=0, ignore_eos=True)
         tokens = list(llm.generate("Hello", params)[0].outputs[0].token_ids)

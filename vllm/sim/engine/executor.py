@@ -113,6 +113,7 @@ class SimExecutor(Executor):
         self, scheduler_output: SchedulerOutput, non_block: bool = False
     ) -> ModelRunnerOutput | Future[ModelRunnerOutput | None] | None:
         """Start a step. Its tokens are asked for with :meth:`sample_tokens`."""
+        now_ns = self.clock.now_ns()  # before any work of ours, which a device would not do
         for request_id in scheduler_output.finished_req_ids:
             self._sampler.forget(request_id)
             self.latency.forget(request_id)
@@ -124,7 +125,7 @@ class SimExecutor(Executor):
             self.latency.admit(request.req_id, request.prompt_len, answer.ttft_s, answer.itl_s)
         output = None
         if batch.requests:
-            self._in_flight.append(InFlight(batch, self._run(batch, scheduler_output)))
+            self._in_flight.append(InFlight(batch, self._run(batch, scheduler_output, now_ns)))
         else:
             self.observer.nothing_ran(scheduler_output)
             output = EMPTY_MODEL_RUNNER_OUTPUT
@@ -142,13 +143,12 @@ class SimExecutor(Executor):
         future = StepFuture(self.clock, due_ns, self._sampler.sample(batch, grammar_output))
         return future if non_block else future.result()
 
-    def _run(self, batch: Batch, output: SchedulerOutput) -> int:
+    def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
         """Lay the step on the device's timeline; returns when it is done."""
         record = self.observer.record(batch, output)
         duration_ns, record.in_domain = self.latency.step_time(record)
         if not record.in_domain:
             self._report_outside(record)
-        now_ns = self.clock.now_ns()
         record.start_ns, due_ns = self._timeline.submit(
             now_ns, duration_ns, self._inputs_at_ns(batch)
         )

@@ -11,10 +11,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.fx.experimental import _config as fx_config
@@ -23,18 +21,16 @@ from vllm.config import CompilationMode, ModelConfig, VllmConfig, set_current_vl
 from vllm.distributed.kv_transfer.kv_connector.utils import get_current_attn_backends
 from vllm.distributed.utils import get_pp_indices
 from vllm.logger import init_logger
-from vllm.model_executor.layers import rotary_embedding
-from vllm.model_executor.layers.fused_moe.expert_map_manager import ExpertMapManager
 from vllm.model_executor.layers.quantization.online.base import OnlineQuantizationConfig
 from vllm.model_executor.model_loader.utils import get_model_architecture, initialize_model
 from vllm.platforms.interface import PlatformEnum
-from vllm.utils import torch_utils
 from vllm.utils.torch_utils import kv_cache_dtype_str_to_dtype, set_default_torch_dtype
 from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheSpec, get_kv_quant_mode
 from vllm.v1.worker.gpu.attn_utils import get_kv_cache_spec
 
-from ..errors import DeviceError, UpstreamMovedError
+from ..errors import DeviceError
+from ..hooks.model_build import globals_kept
 from . import platform
 from .parallel_ranks import first_rank_of_stage
 
@@ -113,7 +109,7 @@ def _stage_facts(vllm_config: VllmConfig, stage: int) -> _StageFacts:
     config = copy.deepcopy(vllm_config, {id(vllm_config.cache_config): vllm_config.cache_config})
     # Nothing is compiled, so that layers need not prepare for it.
     config.compilation_config.mode = CompilationMode.NONE
-    with first_rank_of_stage(config.parallel_config, stage), _globals_kept():
+    with first_rank_of_stage(config.parallel_config, stage), globals_kept():
         model = _build(config)
         with set_current_vllm_config(config):
             platforms.current_platform.update_block_size_for_backend(config)
@@ -159,44 +155,6 @@ def _build(config: VllmConfig) -> nn.Module:
         except Exception as error:  # whatever a model class raises; told below
             attempts[identity.name] = error
     raise _BuildFailed(config.model_config.architecture, attempts)
-
-
-class _Idle:
-    """In place of CUDA streams and events, which layers make and only a forward pass uses."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None: ...
-
-
-def _no_expert_map(self: ExpertMapManager) -> str:
-    return "not known on the meta device"
-
-
-# (owner, name, what stands there during a build)
-_DURING_BUILD: tuple[tuple[Any, str, Any], ...] = (
-    (torch.cuda, "Stream", _Idle),
-    (torch.cuda, "Event", _Idle),
-    (torch_utils, "_aux_stream", None),  # kept for the life of a process
-    (rotary_embedding, "_ROPE_DICT", {}),  # kept by shape: a real model must not get ours
-    (ExpertMapManager, "get_compressed_map_string", _no_expert_map),  # reads values, for a log
-)
-
-
-@contextmanager
-def _globals_kept() -> Iterator[None]:
-    """Put back what a build needs otherwise, or leaves, in modules of torch and vLLM."""
-    before = []
-    for owner, name, value in _DURING_BUILD:
-        if name not in vars(owner):
-            raise UpstreamMovedError(
-                f"{owner.__name__} has no {name} any more: adapt vllm/sim/engine/meta_model.py"
-            )
-        before.append((owner, name, vars(owner)[name]))
-        setattr(owner, name, copy.copy(value))
-    try:
-        yield
-    finally:
-        for owner, name, value in before:
-            setattr(owner, name, value)
 
 
 def _weight_bytes(model: nn.Module, config: VllmConfig) -> int:

@@ -30,8 +30,7 @@ from vllm.platforms.cpu import CpuPlatform
 from vllm.platforms.interface import DeviceCapability, Platform, PlatformEnum
 
 from ..errors import DeviceError, UpstreamMovedError
-from ..hooks import triton
-from . import gpu_kernels
+from ..hooks import gpu_kernels, triton
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

@@ -109,9 +109,9 @@ def moved() -> Iterator[str]:
         except (ImportError, AttributeError) as error:
             yield f"{place} is gone ({error})"
             continue
-        have = tuple(name for name in signature.parameters if name != "self")
-        if have[: len(parameters)] != parameters:
-            yield f"{place} takes {', '.join(have) or 'nothing'}, not {', '.join(parameters)}"
+        taken = tuple(name for name in signature.parameters if name != "self")
+        if taken[: len(parameters)] != parameters:
+            yield f"{place} takes {', '.join(taken) or 'nothing'}, not {', '.join(parameters)}"
     for place in NAMES:
         try:
             _find(place)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from . import cli, engine_args, engine_core, input_processor, online_renderer, renderer, triton
+from . import (
+    cli,
+    engine_args,
+    engine_core,
+    gpu_kernels,
+    input_processor,
+    model_build,
+    online_renderer,
+    renderer,
+    triton,
+)
 from .hook import Hook
 
 HOOKS: tuple[Hook, ...] = (
     engine_args.HOOK,
     cli.HOOK,
     triton.HOOK,
+    gpu_kernels.HOOK,
+    model_build.HOOK,
     renderer.HOOK,
     online_renderer.HOOK,
     input_processor.HOOK,

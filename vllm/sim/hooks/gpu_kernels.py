@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UpstreamMovedError
+from .hook import Hook
 
 if TYPE_CHECKING:
     from vllm.v1.attention.backend import AttentionBackend
@@ -80,7 +81,7 @@ def assume_present() -> None:
         namespace = _namespace(module_name)
         if name not in namespace:
             raise UpstreamMovedError(
-                f"{module_name} has no {name} any more: adapt vllm/sim/engine/gpu_kernels.py"
+                f"{module_name} has no {name} any more: adapt vllm/sim/hooks/gpu_kernels.py"
             )
         _before.setdefault((module_name, name), namespace[name])
         namespace[name] = value
@@ -163,3 +164,14 @@ def _flashinfer_placeholder() -> Iterator[None]:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if name.partition(".")[0] == "flashinfer"]:
             del sys.modules[name]
+
+
+HOOK = Hook(
+    target=f"{_FLASH_ATTENTION}:FA2_AVAILABLE, FA3_AVAILABLE, FA4_AVAILABLE; "
+    f"{_FA_UTILS}:reshape_and_cache_flash, …; vllm.utils.flashinfer:has_nvidia_artifactory",
+    what="while the platform is a simulated GPU, FlashAttention and FlashInfer count as present; "
+    "nothing of them is called",
+    why="which attention backend is chosen, and with it the block size and the cache layout, "
+    "depends on libraries that this machine lacks",
+    until="backends can be asked what they support without their kernels",
+)
