@@ -68,11 +68,7 @@ def _keep_words(
 
 
 def _parse(prog: str, add_options: AddOptions, words: Sequence[str]) -> argparse.Namespace:
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
-    load_vllm()
-    _configure_logs()
+    start_vllm()
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
@@ -85,11 +81,16 @@ def _parse(prog: str, add_options: AddOptions, words: Sequence[str]) -> argparse
     return args
 
 
-def _configure_logs() -> None:
-    """vLLM's own log: warnings only, on stderr, unless VLLM_LOGGING_LEVEL asks for more.
+def start_vllm() -> None:
+    """Load vLLM, with its own log on stderr and of warnings only.
 
-    Configured here once: vLLM leaves a configuration alone that is already as it wants it.
+    VLLM_LOGGING_LEVEL and VLLM_LOGGING_STREAM win over that. The log is configured here
+    once: vLLM leaves a configuration alone that is already as it wants it.
     """
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+    load_vllm()
     from vllm.config.logging import LoggingConfig
     from vllm.logger import configure_logging
 

@@ -16,6 +16,7 @@ from vllm.config import VllmConfig
 from vllm.engine.arg_utils import EngineArgs
 from vllm.exceptions import VLLMValidationError
 from vllm.inputs.engine import tokens_input
+from vllm.outputs import RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
@@ -85,11 +86,16 @@ class OfflineEngine:
         """As vLLM's own loop has it: also while only a step in flight is left to wait for."""
         return self.core.scheduler.has_requests() or bool(self.core.batch_queue)
 
-    def step(self) -> Sequence[EngineCoreOutput]:
-        """One step of the engine; what it delivered. Empty also while the pipeline fills."""
-        self.engine.step()
+    def step(self) -> tuple[Sequence[EngineCoreOutput], list[RequestOutput]]:
+        """One step of the engine.
+
+        Returns:
+            What it delivered, which is nothing while the device's queue fills; and the whole
+            outputs of requests that have ended with it, where ``FINAL_ONLY`` was asked for.
+        """
+        finished = self.engine.step()
         delivered, self._delivered = self._delivered, ()
-        return delivered
+        return delivered, finished
 
     def shutdown(self) -> None:
         self.engine.engine_core.shutdown()

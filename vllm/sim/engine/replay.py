@@ -40,6 +40,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import Protocol
 
+from vllm.outputs import RequestOutput
 from vllm.v1.engine import EngineCoreOutput, FinishReason
 
 from ..clock import Clock
@@ -66,14 +67,15 @@ class Live:
     """A request on its way."""
 
     __slots__ = (
-        "cached_tokens", "delivered_ns", "first_scheduled_ns", "output_tokens", "preemptions",
-        "prompt_ids", "sending",
+        "cached_tokens", "delivered_ns", "finish_reason", "first_scheduled_ns", "output_tokens",
+        "preemptions", "prompt_ids", "sending",
     )  # fmt: skip
 
     def __init__(self, sending: Sending, prompt_ids: list[int]) -> None:
         self.sending, self.prompt_ids = sending, prompt_ids
         self.delivered_ns: list[int] = []  # one a delivery of tokens
         self.first_scheduled_ns: int | None = None
+        self.finish_reason: RecordedReason = "unfinished"
         self.output_tokens = self.preemptions = self.cached_tokens = 0
 
     def record(self, request_id: str, reason: RecordedReason, end_ns: int | None) -> RequestRecord:
@@ -103,8 +105,11 @@ class Watcher(Protocol):
     def turn(self, now_ns: int) -> None:
         """The loop begins a turn: what it did before is delivered."""
 
-    def ended(self, live: Live, record: RequestRecord) -> None:
-        """A request has left."""
+    def sent(self, request_id: str, live: Live) -> None:
+        """A request has been given to the engine."""
+
+    def ended(self, live: Live, record: RequestRecord, token_ids: Sequence[int]) -> None:
+        """A request has left, with this answer."""
 
 
 class Driver:
@@ -138,6 +143,7 @@ class Driver:
         self._unscheduled: set[str] = set()
         self._refusals = 0
         self._interrupted = self._idle = False
+        self._now_ns = clock.now_ns()
 
     @property
     def live(self) -> int:
@@ -168,19 +174,21 @@ class Driver:
                     self._live[request.id].first_scheduled_ns = record.start_ns
 
     def _turn(self) -> bool:
-        now_ns = self._clock.now_ns()
+        # The moment of the last delivery: what was done since belongs to the next step.
+        now_ns = self._now_ns
         for watcher in self._watchers:
             watcher.turn(now_ns)
         while (due_ns := self._clients.due_ns()) is not None and due_ns <= now_ns:
             self._send(self._clients.send(), now_ns)
-        if not self._engine.has_work():
-            if due_ns is None:
-                return False
+        if self._engine.has_work():
+            delivered, finished = self._engine.step()
+            self._now_ns = self._clock.now_ns()
+            self._deliver(delivered, finished)
+        elif due_ns is not None:
             self._wait(due_ns)
-            return True
-        delivered = self._engine.step()
-        if delivered:
-            self._deliver(delivered, self._clock.now_ns())
+            self._now_ns = self._clock.now_ns()
+        else:
+            return False
         return True
 
     def _send(self, sending: Sending, now_ns: int) -> None:
@@ -194,15 +202,19 @@ class Driver:
             )
         except Refused as error:
             self._requests.refused(request_id)
-            self._end(request_id, live, "refused", None)
+            self._end(live, live.record(request_id, "refused", None), ())
             self._clients.ended(sending, now_ns)
             self._log_refusal(sending.line, error)
             return
         self._live[request_id] = live
         self._unscheduled.add(request_id)
+        for watcher in self._watchers:
+            watcher.sent(request_id, live)
 
-    def _deliver(self, delivered: Sequence[EngineCoreOutput], now_ns: int) -> None:
-        requests = self._live
+    def _deliver(
+        self, delivered: Sequence[EngineCoreOutput], finished: Sequence[RequestOutput]
+    ) -> None:
+        requests, now_ns = self._live, self._now_ns
         for output in delivered:
             live = requests[output.request_id]
             if tokens := len(output.new_token_ids):
@@ -211,16 +223,18 @@ class Driver:
             if output.prefill_stats is not None:
                 live.cached_tokens = output.prefill_stats.num_cached_tokens
             if output.finish_reason is not None:
-                del requests[output.request_id]
-                self._unscheduled.discard(output.request_id)
-                self._end(output.request_id, live, _REASONS[output.finish_reason], now_ns)
-                self._clients.ended(live.sending, now_ns)
+                live.finish_reason = _REASONS[output.finish_reason]
+        for answer in finished:
+            live = requests.pop(answer.request_id)
+            self._unscheduled.discard(answer.request_id)
+            record = live.record(answer.request_id, live.finish_reason, now_ns)
+            self._end(live, record, answer.outputs[0].token_ids)
+            self._clients.ended(live.sending, now_ns)
 
-    def _end(self, request_id: str, live: Live, reason: RecordedReason, end_ns: int | None) -> None:
-        record = live.record(request_id, reason, end_ns)
+    def _end(self, live: Live, record: RequestRecord, token_ids: Sequence[int]) -> None:
         self._folder.add_request(record)
         for watcher in self._watchers:
-            watcher.ended(live, record)
+            watcher.ended(live, record, token_ids)
 
     def _log_refusal(self, line: int, error: Refused) -> None:
         self._refusals += 1

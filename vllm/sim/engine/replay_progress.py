@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -44,7 +45,10 @@ class Progress:
             text += f", {step.running} running, {step.waiting} waiting, KV {usage:.0%}"
         self._bar.set_postfix_str(text)
 
-    def ended(self, live: Live, record: RequestRecord) -> None:
+    def sent(self, request_id: str, live: Live) -> None:
+        pass
+
+    def ended(self, live: Live, record: RequestRecord, token_ids: Sequence[int]) -> None:
         self._done += 1
 
     def close(self) -> None:

@@ -95,6 +95,7 @@ class Replay:
         executor = engine.core.model_executor
         assert isinstance(executor, ReplayExecutor)
         self._engine, self._executor, self._options = engine, executor, options
+        executor.restart_time()
         match_nothing(engine.engine.renderer)
         self._reader = options.open()
         self.clients = options.clients(self._reader)
