@@ -18,12 +18,10 @@ from vllm.renderers import BaseRenderer, ChatParams
 from vllm.v1.engine import EngineCoreRequest
 
 from ..config import SimSettings
-from ..errors import TraceError
-from ..trace.prompts import PromptBuilder, plain_token_ids
 from ..trace.read import PlacedRow, TraceFile
 from ..trace.store import TraceStore
 from .answers import PLACES_KEY
-from .prompt_encoder import PromptEncoder
+from .prompt_encoder import LengthPrompts, PromptEncoder
 from .settings import settings_of
 
 logger = logging.getLogger("vllm.sim.matching")
@@ -53,17 +51,12 @@ class PromptMatcher:
         self._renderer = renderer
         self._encoder = PromptEncoder(renderer, chat)
         self._misses = 0
-        tokenizer = renderer.tokenizer
-        self._builder = PromptBuilder(
-            plain_token_ids(
-                renderer.model_config.get_vocab_size(),
-                () if tokenizer is None else tokenizer.all_special_ids,
-            )
-        )
         self._file: TraceFile | None = None
+        self._lengths: LengthPrompts | None = None
         self._store: TraceStore | None = None
         if settings.trace_path is not None:
             self._file = TraceFile(settings.trace_path)
+            self._lengths = LengthPrompts(renderer, self._file.path)
             self._store = TraceStore(self._file, self._encode)
 
     def check(self, prompt_ids: Sequence[int] | None) -> None:
@@ -140,18 +133,12 @@ class PromptMatcher:
         return repr(text[:_QUOTED_CHARS]) + ("…" if len(text) > _QUOTED_CHARS else "")
 
     def _encode(self, rows: Sequence[PlacedRow]) -> list[Sequence[int]]:
+        assert self._file is not None and self._lengths is not None
         encoded = iter(self._encoder.encode_prompts([row for _, _, row in rows if row.has_text]))
-        return [next(encoded) if placed.row.has_text else self._built(placed) for placed in rows]
-
-    def _built(self, placed: PlacedRow) -> list[int]:
-        """The prompt of a row of lengths."""
-        assert self._file is not None
-        header = self._file.header
-        block_size = None if header is None else header.block_size
-        try:
-            return self._builder.prompt(placed.row, placed.line, block_size).tolist()
-        except ValueError as error:
-            raise TraceError(self._file.path, str(error), placed.line) from None
+        return [
+            next(encoded) if placed.row.has_text else self._lengths.ids(placed, self._file.header)
+            for placed in rows
+        ]
 
 
 _matchers: WeakKeyDictionary[BaseRenderer, PromptMatcher | None] = WeakKeyDictionary()

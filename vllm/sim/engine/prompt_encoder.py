@@ -1,14 +1,55 @@
-"""Trace rows to prompt token ids, as vLLM's own front end would make them of a request."""
+"""Trace rows to prompt token ids, the same wherever they are needed.
+
+Rows with content are rendered and tokenized as vLLM's own front end would do with the
+request. Rows of lengths and hash ids are built (see ``trace.prompts``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionToolsParam
 from vllm.renderers import BaseRenderer, ChatParams
 
-from ..trace.schema import TraceRow
+from ..errors import TraceError
+from ..trace.prompts import PromptBuilder, plain_token_ids
+from ..trace.read import PlacedRow
+from ..trace.schema import TraceHeader, TraceRow
+
+
+class LengthPrompts:
+    """Builds the prompts of rows of lengths, out of ids that mean nothing special.
+
+    Args:
+        renderer: Its model's vocabulary and special tokens count.
+        path: The trace, for errors.
+    """
+
+    def __init__(self, renderer: BaseRenderer, path: Path) -> None:
+        self._path = path
+        tokenizer = renderer.tokenizer
+        vocabulary = renderer.model_config.get_vocab_size()
+        special = set() if tokenizer is None else set(tokenizer.all_special_ids)
+        end_id = renderer.get_eos_token_id()
+        self.end_id = vocabulary - 1 if end_id is None else end_id
+        self.plain_ids = plain_token_ids(vocabulary, {*special, self.end_id})
+        self._builder: PromptBuilder | None = None  # small vocabularies have none
+
+    def ids(self, placed: PlacedRow, header: TraceHeader | None) -> list[int]:
+        """The prompt of one row.
+
+        Raises:
+            TraceError: The row says too little, or the vocabulary is too small.
+        """
+        block_size = None if header is None else header.block_size
+        try:
+            if self._builder is None:
+                self._builder = PromptBuilder(self.plain_ids)
+            return self._builder.prompt(placed.row, placed.line, block_size).tolist()
+        except ValueError as error:
+            raise TraceError(self._path, str(error), placed.line) from None
 
 
 class PromptEncoder:

@@ -193,7 +193,7 @@ class Driver:
 
     def _send(self, sending: Sending, now_ns: int) -> None:
         request_id = f"r{sending.number}"
-        prompt_ids = self._prompts.ids(sending.row, sending.line, sending.number)
+        prompt_ids = self._prompts.ids(sending.row, sending.line)
         params = self._requests.params(sending, request_id, len(prompt_ids))
         live = Live(sending, prompt_ids)
         try:

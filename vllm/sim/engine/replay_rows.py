@@ -9,11 +9,11 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 from ..errors import TraceError
 from ..trace.formats.base import Reader
-from ..trace.prompts import PromptBuilder, plain_token_ids
+from ..trace.read import PlacedRow
 from ..trace.schema import TraceRow
 from ..workload.client import Sending
 from .offline import OfflineEngine, model_limits
-from .prompt_encoder import PromptEncoder
+from .prompt_encoder import LengthPrompts, PromptEncoder
 from .replay_answers import ReplayAnswers, RowAnswers
 from .text import encode_answer
 
@@ -31,14 +31,11 @@ class Prompts:
         self._reader = reader
         self._tokenizer = renderer.tokenizer
         self._encoder = PromptEncoder(renderer, ChatParams())
-        vocabulary, self.longest = model_limits(engine.config)
-        special = set() if self._tokenizer is None else set(self._tokenizer.all_special_ids)
-        end_id = renderer.get_eos_token_id()
-        self.end_id: int = vocabulary - 1 if end_id is None else end_id
-        self.plain_ids = plain_token_ids(vocabulary, {*special, self.end_id})
-        self._builder: PromptBuilder | None = None
+        self._lengths = LengthPrompts(renderer, reader.path)
+        self.end_id, self.plain_ids = self._lengths.end_id, self._lengths.plain_ids
+        _, self.longest = model_limits(engine.config)
 
-    def ids(self, row: TraceRow, line: int, number: int) -> list[int]:
+    def ids(self, row: TraceRow, line: int) -> list[int]:
         """The prompt's token ids.
 
         Raises:
@@ -53,14 +50,7 @@ class Prompts:
                     self._reader.path, "the prompt is text and --skip-tokenizer-init is set", line
                 )
             return list(self._encoder.encode_prompts([row])[0])
-        try:
-            if self._builder is None:
-                self._builder = PromptBuilder(self.plain_ids)
-            header = self._reader.header
-            block_size = None if header is None else header.block_size
-            return self._builder.prompt(row, number, block_size).tolist()
-        except ValueError as error:
-            raise TraceError(self._reader.path, str(error), line) from None
+        return self._lengths.ids(PlacedRow(line, 0, row), self._reader.header)
 
     def encode_answer(self, text: str) -> list[int]:
         return encode_answer(self._tokenizer, text)
