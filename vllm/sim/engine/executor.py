@@ -22,14 +22,15 @@ from vllm.v1.executor.abstract import Executor
 from vllm.v1.kv_cache_interface import KVCacheConfig, KVCacheSpec
 from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, DraftTokenIds, ModelRunnerOutput
 
-from ..clock import Clock, DeviceTimeline, WallClock
+from ..clock import NS_PER_S, Clock, DeviceTimeline, WallClock
 from ..errors import LatencyError, SettingsError
-from ..latency.model import LatencyModel
+from ..latency.model import Instant, LatencyModel
 from ..records import StepRecord
 from . import platform
 from .activation import device_of, install_engine_hooks
 from .answers import AnswerBook, AnswerSource
 from .batch import Batch, BatchReader
+from .counters import EngineCounters, counters_path
 from .device import SimulatedDevice, mark_shut_down
 from .observe import StepObserver, sinks_of
 from .sampling import Sampler
@@ -37,13 +38,22 @@ from .settings import settings_of
 
 logger = logging.getLogger("vllm.sim.executor")
 
+_LAG_WORTH_SAYING_NS = 20_000_000
+_SAY_LAG_EVERY_NS = 10 * NS_PER_S
+
 
 class StepFuture(Future):
-    """A step's result, pending until the device is done with it."""
+    """A step's result, pending until the device is done with it.
 
-    def __init__(self, clock: Clock, due_ns: int, output: ModelRunnerOutput) -> None:
+    ``on_delivery`` is called each time the result is handed over.
+    """
+
+    def __init__(
+        self, clock: Clock, due_ns: int, output: ModelRunnerOutput, on_delivery: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._clock, self._due_ns, self._output = clock, due_ns, output
+        self._on_delivery = on_delivery
 
     def done(self) -> bool:
         return self._clock.now_ns() >= self._due_ns
@@ -51,6 +61,7 @@ class StepFuture(Future):
     def result(self, timeout: float | None = None) -> ModelRunnerOutput:
         """Wait for the device. A timeout is not supported: vLLM never gives one."""
         self._clock.wait_until_ns(self._due_ns)
+        self._on_delivery()
         return self._output
 
 
@@ -94,7 +105,11 @@ class SimExecutor(Executor):
         self._in_flight: deque[InFlight] = deque()
         self.observer = StepObserver(sinks_of(settings, self.vllm_config))
         self._lora_ids: set[int] = set()
-        self._outside_steps = 0
+        self.counters = EngineCounters(
+            counters_path(self.vllm_config, self.parallel_config.data_parallel_index)
+        )
+        self._paced = not isinstance(self.latency, Instant)  # else no step is ever due
+        self._quiet_until_ns = 0
         logger.info("Simulator: %s", self.latency.describe())
 
     def _make_clock(self) -> Clock:
@@ -140,7 +155,8 @@ class SimExecutor(Executor):
     ) -> ModelRunnerOutput | Future[ModelRunnerOutput]:
         """The tokens of the oldest step that has not been sampled."""
         batch, due_ns = self._in_flight.popleft()
-        future = StepFuture(self.clock, due_ns, self._sampler.sample(batch, grammar_output))
+        output = self._sampler.sample(batch, grammar_output)
+        future = StepFuture(self.clock, due_ns, output, self._count_delivery)
         return future if non_block else future.result()
 
     def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
@@ -179,9 +195,28 @@ class SimExecutor(Executor):
         )
         if self.settings.strict:
             raise LatencyError(f"{message}; --sim-strict makes this an error")
-        if not self._outside_steps:
+        if not self.counters.outside_steps:
             logger.warning("%s. Such steps are extrapolated, and counted.", message)
-        self._outside_steps += 1
+        self.counters.outside_steps += 1
+
+    def _count_delivery(self) -> None:
+        """Keep count of what has been handed over, and of how late it was."""
+        counters = self.counters
+        counters.steps += 1
+        counters.repaired_tokens = self._sampler.repaired_tokens
+        if isinstance(self.clock, WallClock) and self._paced:
+            counters.lag_ns, counters.max_lag_ns = self.clock.lag_ns, self.clock.max_lag_ns
+            if (
+                counters.lag_ns > _LAG_WORTH_SAYING_NS
+                and self.clock.now_ns() > self._quiet_until_ns
+            ):
+                self._quiet_until_ns = self.clock.now_ns() + _SAY_LAG_EVERY_NS
+                logger.warning(
+                    "This host is slower than the simulated device: step %d was handed over "
+                    "%.1f ms late. Measured times are too long; lower --sim-time-scale",
+                    counters.steps, counters.lag_ns / 1e6,
+                )  # fmt: skip
+        counters.publish()
 
     def execute_dummy_batch(self) -> None:
         """An idle data-parallel rank keeps step with the others: an empty step's time."""
@@ -257,6 +292,7 @@ class SimExecutor(Executor):
 
     def shutdown(self) -> None:
         self.observer.close()
+        self.counters.close()
         self._answers.close()
         mark_shut_down()
 

@@ -21,6 +21,7 @@ from ..config import SimSettings
 from ..trace.read import PlacedRow, TraceFile
 from ..trace.store import TraceStore
 from .answers import PLACES_KEY
+from .counters import export_counters
 from .prompt_encoder import LengthPrompts, PromptEncoder
 from .settings import settings_of
 
@@ -154,6 +155,7 @@ def load_matcher(renderer: BaseRenderer, chat: ChatParams) -> None:
     settings = settings_of(renderer.config)
     if settings is not None:
         _matchers[renderer] = PromptMatcher(settings, renderer, chat)
+        export_counters(renderer.config)
 
 
 def check(renderer: BaseRenderer, prompt_ids: Sequence[int] | None) -> None:
