@@ -79,6 +79,11 @@ def bare_round(engine: OfflineEngine, prompts: list[list[int]], params: Callable
         engine.engine.step()
 
 
+def replay_round(engine: OfflineEngine, options: RunOptions) -> None:
+    with options.opened() as source:
+        Replay(engine, options, source).run()
+
+
 def timed(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
@@ -93,13 +98,14 @@ def measure(running: int, rounds: int, output_tokens: int, profile: bool) -> Non
         options = RunOptions(trace, folder / "run")
         bare = stack.enter_context(offline_engine(engine_args(running, ConstantExecutor), CONTEXT))
         engine = stack.enter_context(offline_engine(engine_args(running, ReplayExecutor), CONTEXT))
-        prompts, params = _same_requests(engine, options)
-        replays = [Replay(engine, options) for _ in range(rounds + 1)]
-        replays[0].run()
+        prompts, params = _same_requests(engine, options, output_tokens)
         bare_round(bare, prompts, params)
         pairs = [
-            (timed(lambda: bare_round(bare, prompts, params)), timed(replay.run))
-            for replay in replays[1:]
+            (
+                timed(lambda: bare_round(bare, prompts, params)),
+                timed(lambda: replay_round(engine, options)),
+            )
+            for _ in range(rounds)
         ]
         steps = output_tokens + 1
         bare_ms, replay_ms = (
@@ -113,38 +119,33 @@ def measure(running: int, rounds: int, output_tokens: int, profile: bool) -> Non
         )
         if profile:
             profiler = cProfile.Profile()
-            profiler.runcall(Replay(engine, options).run)
+            profiler.runcall(replay_round, engine, options)
             pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
 
 
 def _same_requests(
-    engine: OfflineEngine, options: RunOptions
+    engine: OfflineEngine, options: RunOptions, output_tokens: int
 ) -> tuple[list[list[int]], Callable[[], Any]]:
-    """The prompts of the trace, and parameters as a replay gives them."""
+    """The prompts of the trace, and parameters as a replay gives them, but for the end."""
     made: list[tuple[list[int], Any]] = []
     add = engine.add
 
     def noted(request_id: str, prompt_ids: list[int], params: Any, *rest: Any) -> None:
-        params.max_tokens = len_of_answer
         made.append((prompt_ids, params))
         add(request_id, prompt_ids, params, *rest)
 
-    replay = Replay(engine, options)
-    len_of_answer = replay.clients.plan.rows and _output_tokens(options)
     engine.add = noted  # type: ignore[method-assign]
     try:
-        replay.run()
+        replay_round(engine, options)
     finally:
         del engine.add
-    return [ids for ids, _ in made], lambda: made[0][1].clone()
 
+    def params() -> Any:
+        of_one = made[0][1].clone()
+        of_one.max_tokens = output_tokens  # token 7 ends nothing
+        return of_one
 
-def _output_tokens(options: RunOptions) -> int:
-    reader = options.open()
-    try:
-        return next(iter(reader)).row.output_length or 0
-    finally:
-        reader.close()
+    return [ids for ids, _ in made], params
 
 
 def main() -> None:

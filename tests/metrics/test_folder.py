@@ -32,7 +32,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_new_run_takes_the_old_summary_away(tmp_path: Path) -> None:
     RunFolder(tmp_path).finish(True)
     RunFolder(tmp_path)
-    with pytest.raises(RecordingError, match="summary.json: cannot be read"):
+    with pytest.raises(RecordingError, match=r"summary\.json: cannot be read"):
         read_summary(tmp_path)
 
 

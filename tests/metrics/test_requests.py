@@ -14,7 +14,9 @@ from vllm.sim.records import RequestRecord, StepRecord
 S = 10**9
 
 
-def request(arrival_s: float, ttft_s: float, gaps_s: list[float], **others: object) -> RequestRecord:
+def request(
+    arrival_s: float, ttft_s: float, gaps_s: list[float], **others: object
+) -> RequestRecord:
     gaps_ns = [round(gap * S) for gap in gaps_s]
     first_ns = round((arrival_s + ttft_s) * S)
     fields: dict[str, object] = {
@@ -79,10 +81,19 @@ def test_steps() -> None:
     for number, in_domain in enumerate([True, True, False, True]):
         steps.add(
             StepRecord(
-                step=number, start_ns=0, duration_ns=S // 4, requests=[], running=number, waiting=2,
-                preempted=["a", "b"] if number == 1 else [], finished=[], free_blocks=30,
-                used_blocks=10 * number, cached_tokens=0, in_domain=in_domain,
-            )  # fmt: skip
+                step=number,
+                start_ns=0,
+                duration_ns=S // 4,
+                requests=[],
+                running=number,
+                waiting=2,
+                preempted=["a", "b"] if number == 1 else [],
+                finished=[],
+                free_blocks=30,
+                used_blocks=10 * number,
+                cached_tokens=0,
+                in_domain=in_domain,
+            )
         )
     summary = summarize(RequestTally(), steps)
     assert summary["steps"] == 4 and summary["preemptions"] == 2
@@ -105,10 +116,14 @@ def test_as_vllm_bench_serve_computes_it() -> None:
         assert record.end_ns is not None
         outputs.append(
             serve.RequestFuncOutput(
-                success=True, start_time=record.arrival_ns / S, ttft=ttft_s, itl=gaps_s,
-                latency=(record.end_ns - record.arrival_ns) / S, prompt_len=record.prompt_tokens,
+                success=True,
+                start_time=record.arrival_ns / S,
+                ttft=ttft_s,
+                itl=gaps_s,
+                latency=(record.end_ns - record.arrival_ns) / S,
+                prompt_len=record.prompt_tokens,
                 output_tokens=record.output_tokens,
-            )  # fmt: skip
+            )
         )
     tally = tally_of(*records)
     summary = summarize(tally, StepTally())

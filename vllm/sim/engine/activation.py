@@ -69,14 +69,14 @@ def resolve_config(engine_args: Any, upstream: Callable[[], VllmConfig]) -> Vllm
     config = upstream()
     refuse_unsupported(config)
     if header is not None:
-        _take_block_count(config, header)
+        take_block_count(config, header)
     # A request that brings its own tokens is served as they say; upstream asks for a
     # flag because the GPU's sampler has to be made ready for it.
     config.model_config.enable_trace_replay = True
     return config
 
 
-def _take_block_count(config: VllmConfig, header: TraceHeader) -> None:
+def take_block_count(config: VllmConfig, header: TraceHeader) -> None:
     """Give the engine the KV cache that its trace was recorded on, unless it was told a size."""
     cache = config.cache_config
     if header.num_gpu_blocks is None or cache.num_gpu_blocks_override is not None:

@@ -26,6 +26,8 @@ from vllm.v1.executor import Executor
 
 from ..clock import NS_PER_S
 from ..errors import SettingsError
+from ..trace.schema import TraceHeader
+from .activation import take_block_count
 
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -102,13 +104,16 @@ class OfflineEngine:
 
 
 @contextmanager
-def offline_engine(engine_args: EngineArgs, context: UsageContext) -> Iterator[OfflineEngine]:
+def offline_engine(
+    engine_args: EngineArgs, context: UsageContext, recorded_on: TraceHeader | None = None
+) -> Iterator[OfflineEngine]:
     """Build an engine, and shut it down at the end.
 
     Args:
         engine_args: Its ``disable_log_stats`` is ignored: vLLM's statistics read the wall
             clock, and are off.
         context: Whose defaults hold: the API server's or ``LLM``'s.
+        recorded_on: The header of the trace, whose KV cache a simulated engine gets.
 
     Raises:
         SettingsError: The arguments ask for several engines.
@@ -121,6 +126,8 @@ def offline_engine(engine_args: EngineArgs, context: UsageContext) -> Iterator[O
     os.environ.update(_ENVIRONMENT)
     try:
         config = engine_args.create_engine_config(context)
+        if recorded_on is not None:
+            take_block_count(config, recorded_on)
         engine = LLMEngine(
             config, Executor.get_class(config), log_stats=False, usage_context=context,
             multiprocess_mode=False,

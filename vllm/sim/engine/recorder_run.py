@@ -44,33 +44,31 @@ def record(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
         raise SettingsError("--use-simulator: a recording needs a real engine")
     given.use_simulator = False  # whatever the environment says
     started_s = time.monotonic()
-    with closing(options.open()) as reader:
-        clients = options.clients(reader)
+    with options.opened() as source, offline_engine(engine_args, options.context) as engine:
+        warm_up(engine)
         folder = RunFolder(options.out)
-        with offline_engine(engine_args, options.context) as engine:
-            warm_up(engine)
-            prompts = Prompts(engine, reader)
-            clock = WallClock()
-            progress = Progress("record", clients.plan.rows, clock)
-            trace = TraceRecorder(options.out, header_of(engine.config))
-            meter = StepMeter(
-                engine.core,
-                scheduled=lambda step: driver.scheduled(step),
-                measured=lambda step: _measured(step, folder, progress),
-            )
-            driver = Driver(
-                engine, clock, clients, prompts, RealRequests(prompts), folder,
-                [meter, progress, trace],
-            )  # fmt: skip
-            with closing(progress), closing(trace), meter.attached():
-                complete = driver.run()
-            return folder.finish(
-                complete,
-                **options.facts(engine, clients),
-                latency="measured",
-                simulated_seconds=clock.now_ns() / NS_PER_S,
-                wall_seconds=time.monotonic() - started_s,
-            )
+        prompts = Prompts(engine, source.reader)
+        clock = WallClock()
+        progress = Progress("record", source.clients.plan.rows, clock)
+        trace = TraceRecorder(options.out, header_of(engine.config))
+        meter = StepMeter(
+            engine.core,
+            scheduled=lambda step: driver.scheduled(step),
+            measured=lambda step: _measured(step, folder, progress),
+        )
+        driver = Driver(
+            engine, clock, source.clients, prompts, RealRequests(prompts), folder,
+            [meter, progress, trace],
+        )  # fmt: skip
+        with closing(progress), closing(trace), meter.attached():
+            complete = driver.run()
+        return folder.finish(
+            complete,
+            **options.facts(engine, source.clients),
+            latency="measured",
+            simulated_seconds=clock.now_ns() / NS_PER_S,
+            wall_seconds=time.monotonic() - started_s,
+        )
 
 
 def warm_up(engine: OfflineEngine) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vllm.engine.arg_utils import EngineArgs
 from vllm.usage.usage_lib import UsageContext
@@ -30,6 +31,13 @@ from .replay_rows import Prompts, SimulatedRequests
 logger = logging.getLogger("vllm.sim.replay")
 
 _CONTEXTS = {"serve": UsageContext.OPENAI_API_SERVER, "llm": UsageContext.LLM_CLASS}
+
+
+class Source(NamedTuple):
+    """An open trace, and its clients."""
+
+    reader: Reader
+    clients: Clients
 
 
 @dataclass(frozen=True)
@@ -55,19 +63,24 @@ class RunOptions:
     def context(self) -> UsageContext:
         return _CONTEXTS[self.defaults_of]
 
-    def open(self) -> Reader:
-        return open_rows(self.trace, self.format, ReadOptions())[1]
+    @contextmanager
+    def opened(self) -> Iterator[Source]:
+        """Open the trace and look it over, with a word about one without times.
 
-    def clients(self, reader: Reader) -> Clients:
-        """The trace's clients, with a word about a trace without times."""
-        clients = Clients(reader, self.trace, self.arrivals, self.rate_scale, self.max_concurrency)
-        if not clients.plan.timed and self.max_concurrency is None:
-            logger.info(
-                "%s: nothing has a timestamp, so all %s are sent at time 0; --max-concurrency "
-                "sends them a few at a time",
-                self.trace, "first turns" if clients.plan.turns else "requests",
-            )  # fmt: skip
-        return clients
+        Raises:
+            TraceError: A line is broken, or its time is.
+        """
+        with closing(open_rows(self.trace, self.format, ReadOptions())[1]) as reader:
+            clients = Clients(
+                reader, self.trace, self.arrivals, self.rate_scale, self.max_concurrency
+            )
+            if not clients.plan.timed and self.max_concurrency is None:
+                logger.info(
+                    "%s: nothing has a timestamp, so all %s are sent at time 0; --max-concurrency "
+                    "sends them a few at a time",
+                    self.trace, "first turns" if clients.plan.turns else "requests",
+                )  # fmt: skip
+            yield Source(reader, clients)
 
     def facts(self, engine: OfflineEngine, clients: Clients) -> dict[str, Any]:
         """What ``summary.json`` says of the run's conditions."""
@@ -85,41 +98,40 @@ class Replay:
 
     Args:
         engine: Built with :func:`prepare`; nothing is in it.
-        options: The trace and where to write.
+        options: Where to write, and what to say in the summary.
+        source: The trace.
 
     Raises:
-        SimError: The trace or the folder is wrong.
+        RecordingError: The folder cannot be written to.
     """
 
-    def __init__(self, engine: OfflineEngine, options: RunOptions) -> None:
+    def __init__(self, engine: OfflineEngine, options: RunOptions, source: Source) -> None:
         executor = engine.core.model_executor
         assert isinstance(executor, ReplayExecutor)
-        self._engine, self._executor, self._options = engine, executor, options
         executor.restart_time()
         match_nothing(engine.engine.renderer)
-        self._reader = options.open()
-        self.clients = options.clients(self._reader)
+        self._engine, self._executor = engine, executor
+        self._options, self._source = options, source
         self._folder = RunFolder(options.out)
 
     def run(self) -> dict[str, Any]:
         """Run it; returns the summary, as written."""
         started_s = time.monotonic()
-        engine, executor, options = self._engine, self._executor, self._options
-        prompts = Prompts(engine, self._reader)
-        progress = Progress("replay", self.clients.plan.rows, executor.clock)
+        engine, executor, clients = self._engine, self._executor, self._source.clients
+        prompts = Prompts(engine, self._source.reader)
+        progress = Progress("replay", clients.plan.rows, executor.clock)
         driver = Driver(
-            engine, executor.clock, self.clients, prompts,
+            engine, executor.clock, clients, prompts,
             SimulatedRequests(prompts, executor.answers), self._folder, [progress],
         )  # fmt: skip
         with (
-            closing(self._reader),
             closing(progress),
             executor.observer.given_to(_Steps(driver, self._folder, progress)),
         ):
             complete = driver.run()
         return self._folder.finish(
             complete,
-            **options.facts(engine, self.clients),
+            **self._options.facts(engine, clients),
             latency=executor.latency.describe(),
             simulated_seconds=executor.clock.now_ns() / NS_PER_S,
             wall_seconds=time.monotonic() - started_s,
@@ -140,8 +152,11 @@ def replay(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
         SimError: The trace, a setting or the folder is wrong.
     """
     prepare(engine_args)
-    with offline_engine(engine_args, options.context) as engine:
-        return Replay(engine, options).run()
+    with (
+        options.opened() as source,
+        offline_engine(engine_args, options.context, source.reader.header) as engine,
+    ):
+        return Replay(engine, options, source).run()
 
 
 class _Steps:
