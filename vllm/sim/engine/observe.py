@@ -73,6 +73,7 @@ class StepObserver:
         self._scheduler: SchedulerView | None = None
         self._steps = 0
         self._ended: list[str] = []  # and not in a record yet
+        self._preempted: list[str] = []
         self._sinks = list(sinks)
 
     def watch(self, scheduler: SchedulerView) -> None:
@@ -89,8 +90,9 @@ class StepObserver:
             sink.close()
 
     def nothing_ran(self, output: SchedulerOutput) -> None:
-        """A step without tokens has no record: who ended before it stands in the next one."""
+        """A step without tokens has no record: who ended or had to leave stands in the next."""
         self._ended += output.finished_req_ids
+        self._preempted += output.preempted_req_ids or ()
 
     def record(self, batch: Batch, output: SchedulerOutput) -> StepRecord:
         """The step's record; its times are filled in by the caller."""
@@ -108,7 +110,7 @@ class StepObserver:
             requests=batch.requests,
             running=running,
             waiting=waiting,
-            preempted=batch.preempted,
+            preempted=sorted([*self._preempted, *batch.preempted]),
             finished=sorted([*self._ended, *output.finished_req_ids]),
             free_blocks=free_blocks,
             used_blocks=used_blocks,
@@ -116,6 +118,7 @@ class StepObserver:
         )
         self._steps += 1
         self._ended.clear()
+        self._preempted.clear()
         return record
 
     def write(self, record: StepRecord) -> None:
