@@ -6,11 +6,15 @@ string must not be empty". With this platform it can be configured, and simulate
 
 from __future__ import annotations
 
-from vllm.config import VllmConfig
+from typing import TYPE_CHECKING
+
 from vllm.platforms.cpu import CpuPlatform
 
 from ..config import USE_SIMULATOR_FLAG
 from ..errors import DeviceError
+
+if TYPE_CHECKING:  # this is loaded while vLLM's configuration is being imported
+    from vllm.config import VllmConfig
 
 
 class NoDevicePlatform(CpuPlatform):
