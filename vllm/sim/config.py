@@ -20,6 +20,7 @@ OnMiss = Literal["error", "echo", "synthetic"]
 
 USE_SIMULATOR_FLAG = "--use-simulator"
 USE_SIMULATOR_ENV = "VLLM_USE_SIMULATOR"
+RECORD_ENV = "VLLM_SIM_RECORD"
 USE_SIMULATOR_HELP = (
     "Answer from a trace instead of running the model. No GPU is used and no weights are read."
 )

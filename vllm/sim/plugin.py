@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from .config import RECORD_ENV
 
 
 def platform() -> str | None:
@@ -40,8 +43,18 @@ def general() -> None:
 
     engine_args.install(_resolve_config)
     cli.install(_subcommand)
+    if RECORD_ENV in os.environ:
+        _record()
     if Path(sys.argv[0]).name == "vllm":
         _report_errors_in_one_line()
+
+
+def _record() -> None:
+    """``--sim-record``, which reaches the engine's process by the environment."""
+    from .engine.recorder_server import record_core
+    from .hooks import engine_core
+
+    engine_core.install(record_core)
 
 
 def _resolve_config(engine_args: Any, upstream: Callable[[], Any]) -> Any:

@@ -52,14 +52,15 @@ class StepLog:
         self._buffer += self._encoder.encode(record)
         self._buffer += b"\n"
         if self._live or len(self._buffer) > _FLUSH_BYTES:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
         if not self._file.closed:
-            self._flush()
+            self.flush()
             self._file.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is held back."""
         self._file.write(self._buffer)
         self._buffer.clear()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from vllm import envs, platforms
 from vllm.config import VllmConfig
 
 from ..config import (
+    RECORD_ENV,
     USE_SIMULATOR_ENV,
     USE_SIMULATOR_FLAG,
     SimSettings,
@@ -51,8 +53,15 @@ def resolve_config(engine_args: Any, upstream: Callable[[], VllmConfig]) -> Vllm
     for variable in (USE_SIMULATOR_ENV, *(setting.variable for setting in settings_list)):
         # vLLM warns of variables that it does not know, and can be told to refuse them.
         envs.environment_variables.setdefault(variable, lambda name=variable: os.getenv(name))
+    if engine_args.sim_record is not None:
+        # A real engine can be recorded, too: its process learns of it from the environment.
+        os.environ[RECORD_ENV] = str(Path(engine_args.sim_record).absolute())
     if not simulator_wanted(engine_args.use_simulator):
-        used = [setting.flag for setting in settings_list if given[setting.argument] is not None]
+        used = [
+            setting.flag
+            for setting in settings_list
+            if given[setting.argument] is not None and setting.field != "record"
+        ]
         if used:
             raise SettingsError(f"{', '.join(used)} needs {USE_SIMULATOR_FLAG}")
         platform.deactivate()

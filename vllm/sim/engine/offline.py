@@ -23,6 +23,7 @@ from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 from vllm.v1.engine.core import EngineCore
 from vllm.v1.engine.llm_engine import LLMEngine
 from vllm.v1.executor import Executor
+from vllm.v1.metrics.loggers import PerEngineStatLoggerFactory
 
 from ..clock import NS_PER_S
 from ..errors import SettingsError
@@ -105,15 +106,19 @@ class OfflineEngine:
 
 @contextmanager
 def offline_engine(
-    engine_args: EngineArgs, context: UsageContext, recorded_on: TraceHeader | None = None
+    engine_args: EngineArgs,
+    context: UsageContext,
+    recorded_on: TraceHeader | None = None,
+    statistics: list[PerEngineStatLoggerFactory] | None = None,
 ) -> Iterator[OfflineEngine]:
     """Build an engine, and shut it down at the end.
 
     Args:
         engine_args: Its ``disable_log_stats`` is ignored: vLLM's statistics read the wall
-            clock, and are off.
+            clock, and are for those who ask for them.
         context: Whose defaults hold: the API server's or ``LLM``'s.
         recorded_on: The header of the trace, whose KV cache a simulated engine gets.
+        statistics: Who is given vLLM's statistics; None switches them off.
 
     Raises:
         SettingsError: The arguments ask for several engines.
@@ -129,8 +134,8 @@ def offline_engine(
         if recorded_on is not None:
             take_block_count(config, recorded_on)
         engine = LLMEngine(
-            config, Executor.get_class(config), log_stats=False, usage_context=context,
-            multiprocess_mode=False,
+            config, Executor.get_class(config), log_stats=statistics is not None,
+            usage_context=context, stat_loggers=statistics, multiprocess_mode=False,
         )  # fmt: skip
         offline = OfflineEngine(engine)
         try:
@@ -154,9 +159,8 @@ def model_limits(config: VllmConfig) -> tuple[int, int]:
     return config.model_config.get_vocab_size(), config.model_config.max_model_len
 
 
-def engine_facts(engine: OfflineEngine) -> dict[str, Any]:
+def config_facts(config: VllmConfig) -> dict[str, Any]:
     """What a reader of a run wants to know of its engine, after vLLM has resolved it."""
-    config = engine.config
     return {
         "model_id": config.model_config.model,
         "tokenizer_id": config.model_config.tokenizer,

@@ -14,8 +14,7 @@ whatever else the loop does in it. While an engine is idle, nothing is counted.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vllm.v1.core.sched.output import SchedulerOutput
@@ -50,9 +49,8 @@ class StepMeter:
         self._delivered: list[StepRecord] = []
         self._turn_ns = self._last_end_ns = 0
 
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Look on inside the block. Only attributes of this one engine core are exchanged."""
+    def attach(self) -> None:
+        """Look on from now on. Only attributes of this one engine core are exchanged."""
         core: Any = self._core
         executor: Any = core.model_executor
         step, execute = core.step_fn, executor.execute_model
@@ -70,10 +68,6 @@ class StepMeter:
             return outputs
 
         core.step_fn, executor.execute_model = watched_step, watched_execute
-        try:
-            yield
-        finally:
-            core.step_fn, executor.execute_model = step, execute
 
     def sent(self, request_id: str, live: Live) -> None:
         pass

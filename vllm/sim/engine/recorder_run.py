@@ -60,7 +60,8 @@ def record(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
             engine, clock, source.clients, prompts, RealRequests(prompts), folder,
             [meter, progress, trace],
         )  # fmt: skip
-        with closing(progress), closing(trace), meter.attached():
+        meter.attach()
+        with closing(progress), closing(trace):
             complete = driver.run()
         return folder.finish(
             complete,

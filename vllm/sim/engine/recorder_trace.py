@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ..clock import NS_PER_S
 from ..metrics.requests import COMPLETED
@@ -16,10 +16,11 @@ from ..trace.schema import TraceHeader, TraceRow
 from .replay import Live
 
 TRACE = "trace.jsonl"
+_ANSWERED = (*COMPLETED, "abort")
 
 
 class TraceRecorder:
-    """Writes a row for each request that was served to its end.
+    """Writes a row for each request that was answered, to its end or until its client left.
 
     Rows stand in the order of arrival, so that they can be replayed: those that end early
     wait for those that arrived before them.
@@ -40,12 +41,16 @@ class TraceRecorder:
     def ended(self, live: Live, record: RequestRecord, token_ids: Sequence[int]) -> None:
         if record.finish_reason == "refused":
             return
-        complete = record.finish_reason in COMPLETED
-        self._rows[record.id] = recorded_row(live, record, token_ids) if complete else None
+        answered = bool(token_ids) and record.finish_reason in _ANSWERED
+        self._rows[record.id] = recorded_row(live, record, token_ids) if answered else None
         while self._order and self._order[0] in self._rows:
             row = self._rows.pop(self._order.popleft())
             if row is not None:
                 self._writer.write(row)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        self._file.flush()
 
     def close(self) -> None:
         """Write what still waits for requests that never ended, and close the file."""
@@ -59,7 +64,9 @@ class TraceRecorder:
 def recorded_row(live: Live, record: RequestRecord, token_ids: Sequence[int]) -> TraceRow:
     """One request as a trace row."""
     row = live.sending.row
-    ended_by_length = record.finish_reason == "length"
+    reason: Literal["length", "stop", "abort"] = "stop"
+    if record.finish_reason in ("length", "abort"):
+        reason = record.finish_reason
     return TraceRow(
         prompt_token_ids=live.prompt_ids,
         response_token_ids=list(token_ids),
@@ -67,8 +74,8 @@ def recorded_row(live: Live, record: RequestRecord, token_ids: Sequence[int]) ->
         session_id=row.session_id,
         turn=row.turn,
         think_time=row.think_time,
-        max_tokens=len(token_ids) if ended_by_length else row.max_tokens,
-        finish_reason="length" if ended_by_length else "stop",
+        max_tokens=len(token_ids) if reason == "length" else row.max_tokens,
+        finish_reason=reason,
         priority=row.priority,
         ttft=None if record.ttft_ns is None else record.ttft_ns / NS_PER_S,
         itl=[gap_ns / NS_PER_S for gap_ns in record.itl_ns],

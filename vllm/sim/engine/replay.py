@@ -54,7 +54,7 @@ from .replay_rows import Prompts, RowRequests
 logger = logging.getLogger("vllm.sim.replay")
 
 _LOGGED_REFUSALS = 5
-_REASONS: dict[FinishReason, RecordedReason] = {
+REASONS: dict[FinishReason, RecordedReason] = {
     FinishReason.STOP: "stop",
     FinishReason.LENGTH: "length",
     FinishReason.ABORT: "abort",
@@ -93,7 +93,7 @@ class Live:
             first_token_ns=times[0] if times else None,
             end_ns=end_ns,
             itl_ns=[after - before for before, after in pairwise(times)],
-            trace_line=self.sending.line,
+            trace_line=self.sending.line or None,
             session_id=None if row.session_id is None else str(row.session_id),
             turn=row.turn,
         )
@@ -166,7 +166,8 @@ class Driver:
     def scheduled(self, record: StepRecord) -> None:
         """The engine has scheduled a step."""
         for request_id in record.preempted:
-            self._live[request_id].preemptions += 1
+            if request_id in self._live:  # its last token may have been on its way
+                self._live[request_id].preemptions += 1
         if self._unscheduled:
             for request in record.requests:
                 if request.id in self._unscheduled:
@@ -223,7 +224,7 @@ class Driver:
             if output.prefill_stats is not None:
                 live.cached_tokens = output.prefill_stats.num_cached_tokens
             if output.finish_reason is not None:
-                live.finish_reason = _REASONS[output.finish_reason]
+                live.finish_reason = REASONS[output.finish_reason]
         for answer in finished:
             live = requests.pop(answer.request_id)
             self._unscheduled.discard(answer.request_id)

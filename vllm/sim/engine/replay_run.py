@@ -22,7 +22,7 @@ from ..trace.formats import ReadOptions, open_rows
 from ..trace.formats.base import Reader
 from ..workload.client import Arrivals, Clients
 from .matching import match_nothing
-from .offline import OfflineEngine, engine_facts, offline_engine
+from .offline import OfflineEngine, config_facts, offline_engine
 from .replay import Driver
 from .replay_executor import ReplayExecutor
 from .replay_progress import Progress
@@ -85,7 +85,7 @@ class RunOptions:
     def facts(self, engine: OfflineEngine, clients: Clients) -> dict[str, Any]:
         """What ``summary.json`` says of the run's conditions."""
         return {
-            **engine_facts(engine),
+            **config_facts(engine.config),
             "num_prompts": clients.plan.rows,
             "max_concurrency": self.max_concurrency,
             "rate_scale": self.rate_scale,

@@ -61,18 +61,24 @@ class RunFolder:
             self._flush()
 
     def finish(self, complete: bool, **facts: Any) -> dict[str, Any]:
-        """Close the logs and write the summary.
+        """Close the logs and write the summary. Arguments as for :meth:`checkpoint`."""
+        summary = self.checkpoint(complete, **facts)
+        self._file.close()
+        self._step_log.close()
+        return summary
+
+    def checkpoint(self, complete: bool, **facts: Any) -> dict[str, Any]:
+        """Bring the folder up to date.
 
         Args:
             complete: Whether the run came to its own end.
             facts: Further keys, put first.
 
         Returns:
-            The summary.
+            The summary, as written.
         """
         self._flush()
-        self._file.close()
-        self._step_log.close()
+        self._step_log.flush()
         summary = {"complete": complete, **facts, **summarize(self.requests, self.steps)}
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         (self.path / SUMMARY).write_text(text, encoding="utf-8")

@@ -28,7 +28,7 @@ class Sending(NamedTuple):
     """A row that is sent."""
 
     number: int  # of the row in the trace, from 0
-    line: int  # 1-based
+    line: int  # 1-based; 0 for traffic that comes from no trace
     row: TraceRow
     arrival_ns: int
 
