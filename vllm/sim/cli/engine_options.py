@@ -102,9 +102,12 @@ def start_vllm() -> None:
     ours.setLevel(logging.INFO)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """What a replay and a recording have in common."""
-    parser.add_argument("trace", metavar="TRACE", type=Path, help="the trace, in any known format")
+def add_run_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """What the verbs that run a trace have in common; ``several`` takes more than one."""
+    parser.add_argument(
+        "trace", metavar="TRACE", type=Path, nargs="+" if several else None,
+        help="the trace, in any known format",
+    )  # fmt: skip
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True,
         help="the folder for summary.json, requests.jsonl and steps.jsonl",

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SimError
-from . import calibrate, devices, hooks, record, replay, timeline, trace, validate
+from . import calibrate, compare, devices, hooks, prefix, record, replay, timeline, trace, validate
 
-_VERBS = (trace, replay, record, calibrate, validate, timeline, devices, hooks)
+_VERBS = (trace, replay, prefix, record, calibrate, validate, timeline, compare, devices, hooks)
 
 DESCRIPTION = "Tools around the simulator: traces, replays, measurements, pictures."
 

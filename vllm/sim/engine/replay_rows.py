@@ -55,6 +55,10 @@ class Prompts:
     def encode_answer(self, text: str) -> list[int]:
         return encode_answer(self._tokenizer, text)
 
+    def decode(self, ids: list[int]) -> str | None:
+        """Text of tokens; None without a tokenizer."""
+        return None if self._tokenizer is None else self._tokenizer.decode(ids)
+
 
 class RowRequests(Protocol):
     """How a kind of engine is asked for the answer of a row."""
