@@ -45,6 +45,9 @@ def running_engine(
         }  # fmt: skip
         arguments = simulator | arguments
     with ExitStack() as stack:
+        # An engine collects garbage several times at its start and end. With torch and vLLM
+        # imported that takes longer than many a test; Python collects by itself now and then.
+        stack.enter_context(mock.patch("gc.collect", return_value=0))
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
         if async_scheduling and trace is None:
             stack.enter_context(cuda_streams_on_a_cpu())
