@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..errors import SettingsError
 from ..metrics.folder import REQUESTS, read_requests
 from ..records import RequestRecord, StepRecord
 from ..step_log import read_steps, step_log_path
+from .console import console as make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _TEXT = "Show what the scheduler did, step by step, in a run's folder (steps.jsonl)."
 _MOST_ROWS = 200
-_PLAIN_WIDTH = 110  # of output that goes to no terminal
 
 
 def add_parser(verbs: Any) -> None:
@@ -72,15 +71,6 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=_PLAIN_WIDTH)
-    return console
-
-
 def _print(console: Console, line: Text) -> None:
     """A line of ours stays one line, whatever the terminal's width."""
     line.rstrip()
@@ -105,7 +95,7 @@ def _show_steps(log: Path, args: argparse.Namespace) -> None:
     from ..report.timeline import header, most_tokens_of, row_text
     from ..report.timeline_rows import rows_of
 
-    console = _console()
+    console = make_console()
     # One row more than is shown tells whether there are more, and the rest need not be read.
     every = rows_of(read_steps(log), not args.unfold, *args.steps)
     rows = list(islice(every, _MOST_ROWS + 1))
@@ -123,7 +113,7 @@ def _show_requests(log: Path, args: argparse.Namespace) -> None:
     from ..report.timeline_lives import Lives
     from ..report.timeline_requests import request_lines
 
-    console = _console()
+    console = make_console()
     lives = Lives(_requests(args.folder))
     last = -1
     for step in read_steps(log):
@@ -150,7 +140,7 @@ def _follow(log: Path, args: argparse.Namespace) -> None:
     from ..report.timeline_follow import follow_steps
     from ..report.timeline_rows import RowMaker
 
-    console = _console()
+    console = make_console()
     maker, most = RowMaker(fold=not args.unfold), 1
     _print(console, header(console.width))
     try:
