@@ -40,6 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     from ..engine.prefix_options import PrefixOptions
     from ..engine.prefix_run import run_prefix
     from ..report.prefix_page import write_report
+    from ..report.prefix_pictures import draw_pictures
     from ..report.prefix_table import prefix_table, sizing_line
 
     out: Path = args.out
@@ -48,5 +49,6 @@ def _run(args: argparse.Namespace) -> int:
     print(prefix_table(runs))
     for facts in runs:
         print(sizing_line(facts))
-    write_report(out, runs)
+    draw_pictures(out, runs)
+    print(f"{write_report(out, runs)} has the pictures, and shows the runs side by side")
     return 0 if all(facts["complete"] for facts in runs) else 130

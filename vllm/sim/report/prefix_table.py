@@ -37,7 +37,7 @@ def _spread(title: str, key: str, form: Callable[[float], str]) -> list[_Row]:
     return rows + [(f"  {label}", _of(key, form, part)) for part, label in parts]
 
 
-_ROWS: list[_Row] = [
+TABLE_ROWS: list[_Row] = [
     ("Total Requests", _of("total_requests", _count)),
     ("Prompt Tokens", _of("prompt_tokens", _count)),
     ("Shared Prompt Tokens", _of("shared_tokens", _count)),
@@ -61,11 +61,11 @@ def prefix_table(runs: Sequence[Facts]) -> str:
     Args:
         runs: As ``prefix.json`` has them, with their names.
     """
-    columns = [[run["name"], *(read(run) for _, read in _ROWS)] for run in runs]
+    columns = [[run["name"], *(read(run) for _, read in TABLE_ROWS)] for run in runs]
     widths = [max(_COLUMN, *map(len, column)) for column in columns]
     total = _LABEL + sum(width + _GAP for width in widths)
     lines = ["=" * total, "PREFIX SHARING METRICS".center(total).rstrip(), "=" * total]
-    for at, label in enumerate(["", *(label for label, _ in _ROWS)]):
+    for at, label in enumerate(["", *(label for label, _ in TABLE_ROWS)]):
         cells = "".join(
             f"{'':{_GAP}}{column[at]:>{width}}"
             for column, width in zip(columns, widths, strict=True)
@@ -74,13 +74,18 @@ def prefix_table(runs: Sequence[Facts]) -> str:
     return "\n".join([*lines, "=" * total])
 
 
+def gib(size: float) -> str:
+    """A size with three digits, or more where it is large."""
+    return f"{size:,.0f} GiB" if size >= 100 else f"{size:.3g} GiB"
+
+
 def sizing_line(facts: Facts) -> str:
     """The answer to "how large a cache?", or why there is none."""
     curve = facts["cache_curve"]
     if curve is None:
         return f"{facts['name']}: prefix caching is off, so there is no cache to size"
     needed = curve["blocks_for_share_of_possible_hits"]["0.9"]
-    size = "" if needed["gib"] is None else f", that is {needed['gib']:.3g} GiB on this model"
+    size = "" if needed["gib"] is None else f", that is {gib(needed['gib'])} on this model"
     return (
         f"{facts['name']}: for 90 % of the possible hits ({100 * needed['hit_rate']:.1f} of "
         f"{100 * curve['possible_hit_rate']:.1f} % of the prompt tokens) you need "
