@@ -33,27 +33,33 @@ def install(resolve_config: ResolveConfig) -> None:
     module = sys.modules.get(MODULE)
     if module is None:
         wrapt.register_post_import_hook(lambda _: _patch_classes(resolve_config), MODULE)
-    elif "EngineArgs" not in vars(module):
-        _decorate_when_defined(module, resolve_config)
+    elif "AsyncEngineArgs" not in vars(module):
+        if not isinstance(module.dataclass, _Decorator):
+            module.dataclass = _Decorator(module, resolve_config)
     else:
         _patch_classes(resolve_config)
 
 
-def _decorate_when_defined(module: Any, resolve_config: ResolveConfig) -> None:
-    dataclass = module.dataclass
+class _Decorator:
+    """``dataclass``, for a module that is being imported: adds the fields on the way.
 
-    def decorate(cls: Any = None, /, **options: Any) -> Any:
+    The module's own ``dataclass`` is put back with its last class.
+    """
+
+    def __init__(self, module: Any, resolve_config: ResolveConfig) -> None:
+        self._module, self._resolve_config = module, resolve_config
+        self._dataclass = module.dataclass
+
+    def __call__(self, cls: Any = None, /, **options: Any) -> Any:
         if cls is None:
-            return lambda cls: decorate(cls, **options)
+            return lambda cls: self(cls, **options)
         if cls.__name__ == "EngineArgs":
             _declare_fields(cls)
-        made = dataclass(cls, **options)
-        if cls.__name__ == "AsyncEngineArgs":  # the last class of the module
-            module.dataclass = dataclass
-            _wrap_methods(module.EngineArgs, resolve_config)
+        made = self._dataclass(cls, **options)
+        if cls.__name__ == "AsyncEngineArgs":
+            self._module.dataclass = self._dataclass
+            _wrap_methods(self._module.EngineArgs, self._resolve_config)
         return made
-
-    module.dataclass = decorate
 
 
 def _patch_classes(resolve_config: ResolveConfig) -> None:
