@@ -161,13 +161,27 @@ def model_limits(config: VllmConfig) -> tuple[int, int]:
 
 def config_facts(config: VllmConfig) -> dict[str, Any]:
     """What a reader of a run wants to know of its engine, after vLLM has resolved it."""
+    scheduler, parallel = config.scheduler_config, config.parallel_config
     return {
         "model_id": config.model_config.model,
         "tokenizer_id": config.model_config.tokenizer,
         "num_gpu_blocks": config.cache_config.num_gpu_blocks,
         "block_size": config.cache_config.block_size,
-        "max_num_seqs": config.scheduler_config.max_num_seqs,
-        "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+        "enable_prefix_caching": config.cache_config.enable_prefix_caching,
+        "max_num_seqs": scheduler.max_num_seqs,
+        "max_num_batched_tokens": scheduler.max_num_batched_tokens,
         "max_model_len": config.model_config.max_model_len,
-        "async_scheduling": config.scheduler_config.async_scheduling,
+        "enable_chunked_prefill": scheduler.enable_chunked_prefill,
+        "long_prefill_token_threshold": scheduler.long_prefill_token_threshold,
+        "scheduler_reserve_full_isl": scheduler.scheduler_reserve_full_isl,
+        "watermark": scheduler.watermark,
+        "scheduling_policy": scheduler.policy,
+        "scheduler_cls": _name_of(scheduler.get_scheduler_cls()),
+        "async_scheduling": scheduler.async_scheduling,
+        "tensor_parallel_size": parallel.tensor_parallel_size,
+        "pipeline_parallel_size": parallel.pipeline_parallel_size,
     }
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

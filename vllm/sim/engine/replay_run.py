@@ -86,6 +86,7 @@ class RunOptions:
         """What ``summary.json`` says of the run's conditions."""
         return {
             **config_facts(engine.config),
+            "trace": self.trace.name,
             "num_prompts": clients.plan.rows,
             "max_concurrency": self.max_concurrency,
             "rate_scale": self.rate_scale,
