@@ -5,8 +5,8 @@
 The bare loop is the same engine, with an executor that returns a constant token at once:
 nothing is translated, predicted, waited for or written. The replay does all of it: records of
 steps and requests on disk, step times from the roofline model. Both run the same requests, in
-turns, in one process; the ratio of each pair of rounds is what counts on a machine that others
-use, too.
+turns, in one process, and CPU time is counted; the ratio of each pair of rounds is what counts on
+a machine that others use, too.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def replay_round(engine: OfflineEngine, options: RunOptions) -> None:
 
 
 def timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     call()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def measure(running: int, rounds: int, output_tokens: int, profile: bool) -> None:

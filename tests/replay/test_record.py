@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,7 +87,7 @@ def test_the_folder_says_what_was_served(recording: Recording) -> None:
 
 def test_steps_of_a_busy_engine_leave_no_time_over(recording: Recording) -> None:
     steps = recording.run.steps
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         end_ns = before.start_ns + before.duration_ns
         assert after.start_ns >= end_ns
         if after.waiting or (before.running > len(before.finished) and after.step < 20):

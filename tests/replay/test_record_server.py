@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from replay.conftest import Run
 from support.models import save_tiny_llama
 from support.server import Server
 
+from replay.conftest import Run
 from vllm.sim.trace.read import TraceFile
 
 pytestmark = pytest.mark.server
