@@ -1,4 +1,4 @@
-"""``report.html``: the runs of the prefix laboratory side by side, in one file that needs no net."""
+"""``report.html``: runs of the prefix laboratory side by side, in one file that needs no net."""
 
 from __future__ import annotations
 
