@@ -40,6 +40,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--perfetto", metavar="FILE", type=Path, help="write a trace for ui.perfetto.dev (JSON)"
     )
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page of the whole run")
     parser.add_argument(
         "--rank", metavar="N", type=int, default=0, help="which engine of a data-parallel server"
     )
@@ -58,11 +59,11 @@ def _range(text: str) -> tuple[int, int | None]:
 def _run(args: argparse.Namespace) -> int:
     log = step_log_path(args.folder, args.rank)
     if args.follow:
-        if args.png or args.perfetto or args.requests:
+        if args.png or args.perfetto or args.html or args.requests:
             raise SettingsError("--follow shows steps only; draw the run when it has ended")
         _follow(log, args)
         return 0
-    if args.png or args.perfetto:
+    if args.png or args.perfetto or args.html:
         _write_files(log, args)
     elif args.requests:
         _show_requests(log, args)
@@ -175,3 +176,7 @@ def _write_files(log: Path, args: argparse.Namespace) -> None:
             series.add(step)
         draw_timeline(series, lives.all(), args.folder.name, args.png)
         print(f"{args.png}: {len(series)} steps, {len(lives.all())} requests")
+    if args.html:
+        from ..report.page_report import write_report
+
+        print(write_report(args.folder, args.html, args.rank))

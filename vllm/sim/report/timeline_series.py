@@ -10,12 +10,12 @@ from ..records import StepRecord
 COLUMNS = (
     "start_ns", "end_ns", "prefill_tokens", "decode_tokens", "prefills", "decodes", "running",
     "waiting", "used_blocks", "free_blocks", "preempted", "finished", "cached_tokens",
-    "out_of_domain",
+    "out_of_domain", "sampled",
 )  # fmt: skip
 
 _FIRST = {"start_ns"}
 _LAST = {"end_ns"}
-_SUMMED = {"preempted", "finished", "cached_tokens", "out_of_domain"}
+_SUMMED = {"preempted", "finished", "cached_tokens", "out_of_domain", "sampled"}
 _HIGHEST = {"running", "waiting", "used_blocks"}
 
 
@@ -24,11 +24,14 @@ class StepSeries:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, ...]] = []
+        self.first_step = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def add(self, step: StepRecord) -> None:
+        if not self._rows:
+            self.first_step = step.step
         composition = step.composition()
         tokens = sum(request.new_tokens for request in step.requests)
         self._rows.append(
@@ -38,6 +41,7 @@ class StepSeries:
                 composition.prefills, composition.decodes, step.running, step.waiting,
                 step.used_blocks, step.free_blocks,
                 len(step.preempted), len(step.finished), step.cached_tokens, not step.in_domain,
+                sum(request.samples for request in step.requests),
             )
         )  # fmt: skip
 
