@@ -3,8 +3,8 @@
     python tests/bench/record_overhead.py [--running 64 256]
 
 The recorder is put on an engine core whose executor answers at once, in turns with the same core
-without it; the CPU time that the two differ by is its cost, whatever a real step takes. 2 % of a decode step
-of Llama-3.1-8B on an H100 (10.3 ms at 64 requests, by its measured kernels) is 206 us.
+without it; the CPU time that the two differ by is its cost, whatever a real step takes. 2 % of a
+decode step of Llama-3.1-8B on an H100 (10.3 ms at 64 requests, by its measured kernels) is 206 us.
 """
 
 from __future__ import annotations

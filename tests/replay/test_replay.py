@@ -177,7 +177,8 @@ def test_defaults_are_those_of_the_server_or_of_the_class(replay_rows: ReplayRow
 
 
 def test_settings_that_a_replay_has_itself_are_refused(replay_rows: ReplayRows) -> None:
-    for name, value in (("sim_trace_path", "x.jsonl"), ("sim_time_scale", 2.0)):
+    refused = {"sim_trace_path": "x.jsonl", "sim_time_scale": 2.0, "sim_record": "x"}
+    for name, value in refused.items():
         with pytest.raises(SettingsError, match="a replay"):
             replay_rows([{"input_length": 4, "output_length": 1}], **{name: value})
     with pytest.raises(SettingsError, match="--data-parallel-size"):

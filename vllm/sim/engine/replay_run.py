@@ -182,6 +182,8 @@ def prepare(engine_args: EngineArgs) -> None:
         raise SettingsError("--sim-trace: a replay answers from the trace that it replays")
     if given.sim_time_scale is not None:
         raise SettingsError("--sim-time-scale: a replay's time is virtual and needs no scale")
+    if given.sim_record is not None:
+        raise SettingsError("--sim-record: a replay writes its records to --out")
     given.use_simulator = True
     given.sim_on_miss = "synthetic"  # nothing is matched, so nothing can miss
     given.distributed_executor_backend = ReplayExecutor
