@@ -30,7 +30,7 @@ def install(resolve_config: ResolveConfig) -> None:
     ``from vllm import EngineArgs`` and ``vllm serve`` it is in the middle of that
     import, when the module has bound the name ``dataclass`` and not yet used it.
     """
-    module = sys.modules.get(MODULE)
+    module: Any = sys.modules.get(MODULE)
     if module is None:
         wrapt.register_post_import_hook(lambda _: _patch_classes(resolve_config), MODULE)
     elif "AsyncEngineArgs" not in vars(module):
