@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import Any
 
 from ..report.table import summary_table
@@ -15,14 +17,31 @@ _TEXT = (
 
 
 def add_parser(verbs: Any) -> None:
-    add_engine_verb(verbs, "replay", _TEXT, add_run_options, _run)
+    add_engine_verb(verbs, "replay", _TEXT, _add_options, _run)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_run_options(parser)
+    parser.add_argument(
+        "--no-report", action="store_true", help="write no report.html beside the records"
+    )
+    parser.add_argument(
+        "--profile", metavar="FILE", type=Path,
+        help="write a pstats file, and say where a step's time goes on this machine",
+    )  # fmt: skip
 
 
 def _run(args: argparse.Namespace) -> int:
     from vllm.engine.arg_utils import EngineArgs
 
+    from ..engine.profile import profile_table
     from ..engine.replay_run import RunOptions, replay
+    from ..report.page_report import write_report
 
-    summary = replay(EngineArgs.from_cli_args(args), RunOptions.of(args))
+    summary = replay(EngineArgs.from_cli_args(args), RunOptions.of(args), args.profile)
     print(summary_table(summary, "Simulated Serving Result"))
+    if args.profile is not None:
+        print(profile_table(args.profile, summary["steps"]))
+    if not args.no_report:
+        print(f"report: {write_report(args.out)}", file=sys.stderr)
     return 0 if summary["complete"] else 130

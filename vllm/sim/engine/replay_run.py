@@ -23,6 +23,7 @@ from ..trace.formats.base import Reader
 from ..workload.client import Arrivals, Clients
 from .matching import match_nothing
 from .offline import OfflineEngine, config_facts, offline_engine
+from .profile import profiled
 from .replay import Driver
 from .replay_executor import ReplayExecutor
 from .replay_progress import Progress
@@ -139,12 +140,15 @@ class Replay:
         )
 
 
-def replay(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
+def replay(
+    engine_args: EngineArgs, options: RunOptions, profile: Path | None = None
+) -> dict[str, Any]:
     """Replay a trace in virtual time.
 
     Args:
         engine_args: Any; the simulator is switched on in them.
         options: The trace and where to write.
+        profile: Where to write a profile of the run, the engine's start left out.
 
     Returns:
         The summary, as written.
@@ -157,7 +161,9 @@ def replay(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
         options.opened() as source,
         offline_engine(engine_args, options.context, source.reader.header) as engine,
     ):
-        return Replay(engine, options, source).run()
+        run = Replay(engine, options, source)
+        with profiled(profile):
+            return run.run()
 
 
 class _Steps:

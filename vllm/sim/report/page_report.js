@@ -21,9 +21,12 @@ for (const one of data.distributions) {
   distribution(box, one.name, [{ name: one.unit, colour: "--s0", ...one }]);
 }
 
+const clock = (ms) => +(ms / 1000).toPrecision(7) + " s";
 const steps = data.steps;
 const count = steps.start.length;
-let byStep = false;
+// A run whose steps take no time has only steps to draw it by.
+const timeless = count > 0 && steps.end[count - 1] <= steps.start[0];
+let byStep = timeless;
 const from = (place) => (byStep ? steps.number[place] : steps.start[place]);
 const until = (place) => (byStep ? steps.number[place] + steps.together : steps.end[place]);
 const wholeRange = () => {
@@ -107,15 +110,14 @@ const axes = ["by time", "by step"].map((text, place) => button(text, text, () =
   for (const chart of range.charts) chart.format = byStep ? short : clock;
   range.reset(...wholeRange());
 }));
-axes[0].setAttribute("aria-pressed", "true");
-axes[1].setAttribute("aria-pressed", "false");
-const clock = (ms) => +(ms / 1000).toPrecision(7) + " s";
+axes[0].setAttribute("aria-pressed", String(!byStep));
+axes[1].setAttribute("aria-pressed", String(byStep));
 
 function stepChart(title, entries, layers, extra) {
   make("h3", over, title);
   legend(over, entries);
   return new Chart(over, {
-    range, height: 130, label: title, format: clock, describe: describeStep,
+    range, height: 130, label: title, format: byStep ? short : clock, describe: describeStep,
     paint(chart) { stairs(chart, layers); if (extra) extra(chart); },
   });
 }
@@ -133,22 +135,27 @@ stepChart("KV blocks in use, and preemptions", [["used", "--kv"], ["preemption",
       if (!steps.preempted[place]) return;
       const x = chart.x(from(place)), y = chart.y(steps.used[place]);
       chart.pen.beginPath();
-      chart.pen.moveTo(x - 5, y - 1); chart.pen.lineTo(x + 5, y - 1); chart.pen.lineTo(x, y + 8);
+      chart.pen.moveTo(x - 6, y - 1); chart.pen.lineTo(x + 6, y - 1); chart.pen.lineTo(x, y + 11);
       chart.pen.fill();
     });
   });
 
-// Output tokens a second, in equal pieces of what is shown.
+// Output tokens a second, in equal pieces of what is shown. A step's tokens count evenly from its
+// start to its end.
 function pieces(chart) {
   const wide = Math.max(1, Math.floor((chart.width - MARGIN.left) / 6));
   const tokens = new Float64Array(wide), busy = new Float64Array(wide);
   const size = (range.high - range.low) / wide;
   visible((place) => {
-    const at = byStep ? from(place) : steps.end[place];
-    const piece = Math.floor((at - range.low) / size);
-    if (piece < 0 || piece >= wide) return;
-    tokens[piece] += steps.sampled[place];
-    busy[piece] += steps.end[place] - steps.start[place];
+    const low = from(place), whole = until(place) - low;
+    const first = Math.max(0, Math.floor((low - range.low) / size));
+    const last = Math.min(wide - 1, Math.floor((low + whole - range.low) / size));
+    for (let piece = first; piece <= last; piece++) {
+      const left = range.low + piece * size;
+      const share = whole ? (Math.min(left + size, low + whole) - Math.max(left, low)) / whole : 1;
+      tokens[piece] += share * steps.sampled[place];
+      busy[piece] += share * (steps.end[place] - steps.start[place]);
+    }
   });
   return { size, rates: tokens.map((sum, at) => {
     const ms = byStep ? busy[at] : size;
@@ -157,7 +164,8 @@ function pieces(chart) {
 }
 make("h3", over, "output tokens a second");
 new Chart(over, {
-  range, height: 130, label: "output tokens a second", format: clock,
+  range, height: 130, label: "output tokens a second",
+  format: byStep ? short : clock,
   paint(chart) {
     const { size, rates } = pieces(chart);
     chart.scale(Math.max(...rates) * 1.05);
@@ -185,7 +193,7 @@ if (rows.length) {
   const span = (one) => (byStep ? [one[3], one[4] + 1] : [one[1], one[2]]);
   new Chart(make("div", box, undefined, "tall"), {
     range, height: rows.length * ROW + MARGIN.top + MARGIN.bottom, label: "requests",
-    format: clock,
+    format: byStep ? short : clock,
     paint(chart) {
       const pen = chart.pen;
       pen.restore();
