@@ -109,9 +109,9 @@ class PrefixWatch:
             self._events, self._events_read = queue, 0
         for event in queue[self._events_read :]:
             if isinstance(event, BlockStored) and not event.group_idx:
-                self._log.stored(now_ns, _external(event.block_hashes))
+                self._log.stored(now_ns, external_hashes(event.block_hashes))
             elif isinstance(event, BlockRemoved) and not event.group_idx:
-                self._log.removed(now_ns, _external(event.block_hashes))
+                self._log.removed(now_ns, external_hashes(event.block_hashes))
         self._events_read = len(queue)
 
 
@@ -127,7 +127,7 @@ def _numbers(hashes: Sequence[bytes]) -> Hashes:
     return columns[:, -1].astype(np.uint64)
 
 
-def _external(hashes: Iterable[int | bytes]) -> Iterable[int]:
+def external_hashes(hashes: Iterable[int | bytes]) -> Iterable[int]:
     """VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES=0 makes events carry whole hashes."""
     return [
         each if isinstance(each, int) else int.from_bytes(each, "big") & _MASK for each in hashes

@@ -47,6 +47,14 @@ function ticks(high, count) {
   return found;
 }
 
+// Round times from 0 to at most `high` seconds.
+function timeTicks(high) {
+  const steps = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 43200, 86400];
+  const step = high < 5 ? 0 : steps.find((s) => high / s <= 7) ?? 86400 * Math.ceil(high / 604800);
+  if (!step) return ticks(high, 5).filter((t) => t <= high);
+  return Array.from({ length: Math.floor(high / step) + 1 }, (_, at) => at * step);
+}
+
 class Plot {
   // `y` is the largest value, or null for shares from 0 to 1.
   constructor(place, height, y, form) {
@@ -205,7 +213,7 @@ function drawTime(place, key, high, form) {
   const lines = runs.map((run) => run.over_time.time_s.map((t, i) => [t / last, run.over_time[key][i]]).filter(([, v]) => v !== null));
   const plot = new Plot(place, 240, high === 1 ? null : Math.max(1, ...lines.flat().map(([, v]) => v)), form);
   lines.forEach((line, at) => plot.line(line, at));
-  plot.below(ticks(last, 5).filter((t) => t <= last).map((t) => [t / last, seconds(t)]), "time of the run");
+  plot.below(timeTicks(last).map((t) => [t / last, seconds(t)]), "time of the run");
   plot.reading((share) => [seconds(share * last), ...runs.map((run, at) => `${run.name}: ${form(before(lines[at], share)[1])}`)].join("\n"));
 }
 
