@@ -79,7 +79,7 @@ def test_tokens_saved_stand_for_prefill_time(
     assert uncached["shared_tokens"] == uncached["blocks_reused"] == uncached["blocks_evicted"] == 0
     assert uncached["unique_blocks"] == uncached["blocks_allocated"]
     assert uncached["blocks_allocated"] >= infinite["blocks_allocated"] + infinite["blocks_reused"]
-    assert uncached["cache_curve"] is None
+    assert uncached["cache_curve"] is None and uncached["prefill_seconds_saved"] == 0
 
 
 def test_a_small_cache_evicts_and_misses_what_it_held(

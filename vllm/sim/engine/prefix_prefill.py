@@ -32,15 +32,15 @@ def prefill_seconds_saved(
     for (prompt, cached), count in Counter(requests).items():
         if not cached:
             continue
-        whole, rest = _prefill_ns(latency, chunk_tokens, prompt, 0), 0
-        if whole is not None:
-            rest = _prefill_ns(latency, chunk_tokens, prompt, cached) or 0
-            saved_ns += count * (whole - rest)
-    return saved_ns / NS_PER_S if saved_ns else None
+        whole_ns = _prefill_ns(latency, chunk_tokens, prompt, 0)
+        if not whole_ns:
+            return None
+        saved_ns += count * (whole_ns - _prefill_ns(latency, chunk_tokens, prompt, cached))
+    return saved_ns / NS_PER_S
 
 
-def _prefill_ns(latency: LatencyModel, chunk_tokens: int, prompt: int, computed: int) -> int | None:
-    """One prompt's prefill from ``computed`` on; None where every step takes no time."""
+def _prefill_ns(latency: LatencyModel, chunk_tokens: int, prompt: int, computed: int) -> int:
+    """One prompt's prefill from ``computed`` tokens on."""
     total_ns = 0
     latency.admit(_ID, prompt, None, None)
     while computed < prompt:
@@ -50,4 +50,4 @@ def _prefill_ns(latency: LatencyModel, chunk_tokens: int, prompt: int, computed:
         total_ns += latency.step_time(step).duration_ns
         computed += new
     latency.forget(_ID)
-    return total_ns or None
+    return total_ns
