@@ -52,7 +52,8 @@ def play(setup: Setup, model: Path, **more: Any) -> tuple[dict[str, Run], dict[s
     ) as engine:
         runs = {name: drive(engine, script()) for name, script in setup.scripts.items()}
         config = engine.vllm_config
-        resolved = {
+        resolved: dict[str, Any] = {"use_v2_model_runner": config.use_v2_model_runner}
+        resolved |= {
             f"{part}.{name}": value
             for part in ("scheduler_config", "cache_config")
             for name, value in vars(getattr(config, part)).items()

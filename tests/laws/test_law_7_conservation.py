@@ -32,6 +32,14 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "few blocks, by priority": {"num_gpu_blocks_override": 14, "scheduling_policy": "priority"},
     "async, few blocks": {"num_gpu_blocks_override": 14, "async_scheduling": True},
+    # A simulated GPU has model runner V2, which is sent other data of the same decisions.
+    "GPU, few blocks": {"sim_device": "h100_sxm", "block_size": 16, "num_gpu_blocks_override": 5},
+    "GPU, async, few blocks": {
+        "sim_device": "h100_sxm",
+        "block_size": 16,
+        "num_gpu_blocks_override": 5,
+        "async_scheduling": True,
+    },
     "async, by priority, 9 tokens a step": {
         "num_gpu_blocks_override": 16,
         "async_scheduling": True,
@@ -137,7 +145,7 @@ def check_blocks(run: Run, scheduler: Any) -> None:
         assert all(step.blocks[block][0] == references[block] for block in everything)
         for id, tokens in step.scheduled.items():
             (table,) = step.tables[id]
-            assert len(table) * BLOCK >= step.computed[id] + tokens
+            assert len(table) * scheduler.block_size >= step.computed[id] + tokens
     assert not scheduler.running and not list(scheduler.waiting) and not scheduler.requests
     free = scheduler.kv_cache_manager.block_pool.free_block_queue.get_all_free_blocks()
     assert {block.block_id for block in free} == everything

@@ -53,6 +53,7 @@ class Watcher:
         self.steps: list[Step] = []
         self._scheduler = scheduler
         self._pool = scheduler.kv_cache_manager.block_pool
+        self._seen: set[str] = set()
         self._pending: list[tuple[Any, Step]] = []  # scheduled, and not updated from
 
     def __enter__(self) -> Watcher:
@@ -83,25 +84,30 @@ class Watcher:
 
     def _scheduled(self, output: Any) -> None:
         manager = self._scheduler.kv_cache_manager
-        cached = output.scheduled_cached_reqs
-        new = output.scheduled_new_reqs
-        outputs = {request.req_id: 0 for request in new}
-        outputs |= dict(zip(cached.req_ids, cached.num_output_tokens, strict=True))
         requests = self._scheduler.requests
+        cached = output.scheduled_cached_reqs
+        new = {request.req_id: request for request in output.scheduled_new_reqs}
+        # Model runner V2 is sent a resumed request as a new one, with all its tokens.
+        resumed = set(cached.resumed_req_ids) | (new.keys() & self._seen)
+        self._seen |= new.keys()
+        computed = dict(zip(cached.req_ids, cached.num_computed_tokens, strict=True))
+        outputs = dict(zip(cached.req_ids, cached.num_output_tokens, strict=True))
+        blocks = dict(zip(cached.req_ids, cached.new_block_ids, strict=True))
+        for id, request in new.items():
+            tokens = request.prefill_token_ids or request.prompt_token_ids
+            computed[id] = request.num_computed_tokens
+            outputs[id] = len(tokens) - request.prompt_len
+            blocks[id] = request.block_ids
+        ids = list(output.num_scheduled_tokens)
         step = Step(
             scheduled=dict(output.num_scheduled_tokens),
-            computed={request.req_id: request.num_computed_tokens for request in new}
-            | dict(zip(cached.req_ids, cached.num_computed_tokens, strict=True)),
-            outputs=outputs,
-            new=[request.req_id for request in new],
-            resumed=sorted(cached.resumed_req_ids),
+            computed={id: computed[id] for id in ids},
+            outputs={id: outputs[id] for id in ids},
+            new=[id for id in new if id not in resumed],
+            resumed=sorted(resumed),
             preempted=sorted(output.preempted_req_ids or ()),
             finished=sorted(output.finished_req_ids),
-            new_blocks={request.req_id: _copy(request.block_ids) for request in new}
-            | {
-                id: None if blocks is None else _copy(blocks)
-                for id, blocks in zip(cached.req_ids, cached.new_block_ids, strict=True)
-            },
+            new_blocks={id: None if blocks[id] is None else _copy(blocks[id]) for id in ids},
             running=[request.request_id for request in self._scheduler.running],
             waiting=[
                 request.request_id
@@ -117,7 +123,7 @@ class Watcher:
                 (block.ref_cnt, block.block_hash.hex()[:16] if block.block_hash else "")
                 for block in self._pool.blocks
             ],
-            known={id: requests[id].num_prompt_tokens + outputs[id] for id in outputs},
+            known={id: requests[id].num_prompt_tokens + outputs[id] for id in ids},
         )
         self.steps.append(step)
         self._pending.append((output, step))
