@@ -24,13 +24,11 @@ LESSON = REPOSITORY / "traces" / "lesson"
 
 
 def commands_of(block: str) -> Iterator[tuple[str, str]]:
-    """Each command of a block, and what is shown below it."""
+    """Each command of a block as it is written, line breaks and all, and what is shown below it."""
     for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, shown = each.partition("\n")
-        while command.endswith("\\"):
-            more, _, shown = shown.partition("\n")
-            command = command[:-1] + more.strip()
-        yield command, shown
+        found = re.match(r"((?:.*\\\n)*.*)\n", each)
+        assert found, each
+        yield found[1], each[found.end() :]
 
 
 def printed_by(command: str) -> str:
@@ -51,24 +49,14 @@ def page_as_printed(page: str) -> str:
 
     def block(found: re.Match[str]) -> str:
         lines = []
-        for command, shown in commands_of(found[1]):
-            printed = printed_by(command)
-            source = next(
-                line
-                for line in _sources(found[1])
-                if line.replace("\\\n", "").split() == command.split()
-            )
-            lines.append(f"$ {source}")
-            if " replay " not in command or shown.strip():
+        for written, shown in commands_of(found[1]):
+            printed = printed_by(written.replace("\\\n", ""))
+            lines.append(f"$ {written}")
+            if " replay " not in written or shown.strip():
                 lines.append(printed)
         return "```console\n" + "".join(f"{line}\n" for line in lines if line) + "```"
 
     return _BLOCK.sub(block, page)
-
-
-def _sources(block: str) -> list[str]:
-    """The commands as they are written, line breaks and all."""
-    return re.findall(r"^\$ ((?:.*\\\n)*.*)$", block, re.MULTILINE)
 
 
 @contextlib.contextmanager
