@@ -95,7 +95,11 @@ class Plot {
   }
   line(points, at, width = 2) {
     const path = points.map(([x, y], i) => `${i ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`);
-    shape(this.svg, "path", { d: path.join(""), fill: "none", stroke: colour(at), "stroke-width": width });
+    // Runs without caching often lie upon those with it: dots let both be seen.
+    const dash = runs[at].prefix_caching ? "none" : "2 4";
+    shape(this.svg, "path", {
+      d: path.join(""), fill: "none", stroke: colour(at), "stroke-width": width, "stroke-dasharray": dash,
+    });
   }
   // One group of bars for each label, one bar a run. `shown` turns a value into words.
   bars(groups, shown) {

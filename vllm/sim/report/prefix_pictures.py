@@ -130,7 +130,10 @@ def _over_time(axes: Any, runs: Sequence[Facts], key: str, factor: float) -> Non
     for at, run in enumerate(runs):
         over = run["over_time"]
         values = factor * np.array(over[key])
-        axes.plot(over["time_s"], values, color=_COLOURS[at % len(_COLOURS)], label=run["name"])
+        # Runs without caching often lie upon those with it: dots let both be seen.
+        style = "-" if run["prefix_caching"] else ":"
+        colour = _COLOURS[at % len(_COLOURS)]
+        axes.plot(over["time_s"], values, style, color=colour, label=run["name"])
     axes.set_ylim(bottom=0)
 
 
