@@ -144,3 +144,11 @@ def test_drag_zooms_all_charts_and_the_button_shows_all_again(
     assert browser.run("range.high") == len(data_of(report)["steps"]["start"])
     browser.frame()
     assert browser.complaints() == []
+
+
+def test_a_run_whose_steps_take_no_time_is_drawn_by_step(browser: Chromium, tmp_path: Path) -> None:
+    page = write_report(write_made_run(tmp_path / "timeless", slower=0))
+    browser.open(page, *LAPTOP, dark=False)
+    assert browser.run("byStep")
+    assert browser.run("range.high") == len(data_of(page)["steps"]["start"])
+    assert browser.complaints() == []

@@ -25,7 +25,7 @@ const clock = (ms) => +(ms / 1000).toPrecision(7) + " s";
 const steps = data.steps;
 const count = steps.start.length;
 // A run whose steps take no time has only steps to draw it by.
-const timeless = count > 0 && steps.end[count - 1] <= steps.start[0];
+const timeless = count > 0 && steps.start.every((at, place) => steps.end[place] <= at);
 let byStep = timeless;
 const from = (place) => (byStep ? steps.number[place] : steps.start[place]);
 const until = (place) => (byStep ? steps.number[place] + steps.together : steps.end[place]);
