@@ -19,9 +19,10 @@ from .table import Row, row
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
-@pytest.mark.parametrize(
-    "name", ["blocks of 32, async", "few blocks", "few blocks, async", "few blocks, by priority"]
-)
+AS_A_GPU = ("blocks of 32, async", "few blocks", "few blocks, async", "few blocks, by priority")
+
+
+@pytest.mark.parametrize("name", AS_A_GPU)
 def test_a_simulated_gpu_decides_as_the_real_cpu_engine(
     name: str,
     comparison: Callable[[Setup], Comparison],
