@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from vllm.sim.clock import DeviceTimeline, VirtualClock, WallClock
 from vllm.sim.errors import SettingsError
 

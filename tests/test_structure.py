@@ -15,8 +15,8 @@ MODULES = sorted(path for path in SIM.rglob("*.py"))
 
 # From the ground up: a room may import the rooms before it, never one behind it.
 ORDER = [
-    "errors", "clock", "records", "config", "step_log", "upstream", "devices", "trace", "workload", "latency",
-    "metrics", "report", "hooks", "engine", "cli", "plugin", "__main__",
+    "errors", "clock", "records", "config", "step_log", "upstream", "devices", "trace", "workload",
+    "latency", "metrics", "report", "hooks", "engine", "cli", "plugin", "__main__",
 ]  # fmt: skip
 KNOWS_VLLM = {"hooks", "engine", "cli", "plugin"}
 

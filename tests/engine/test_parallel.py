@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from support.paths import DEMO_MODEL
 from support.traces import write_trace
 from vllm import LLM, SamplingParams
+
 from vllm.sim.step_log import read_steps
 
 pytestmark = pytest.mark.engine
@@ -51,15 +54,14 @@ def test_a_layout_resolves_and_answers(trace, tmp_path, arguments):
     assert config.scheduler_config.async_scheduling
     assert config.cache_config.num_gpu_blocks > 10_000
     # Five tokens of both requests: five steps, each after the one before it.
-    assert [step.start_ns - steps[0].start_ns for step in steps] == [
-        n * STEP_NS for n in range(5)
-    ]
+    assert [step.start_ns - steps[0].start_ns for step in steps] == [n * STEP_NS for n in range(5)]
 
 
 def test_more_ranks_hold_more_blocks(trace, tmp_path):
     blocks = [
-        run(trace, tmp_path, tensor_parallel_size=size)[0]
-        .llm_engine.vllm_config.cache_config.num_gpu_blocks
+        run(trace, tmp_path, tensor_parallel_size=size)[
+            0
+        ].llm_engine.vllm_config.cache_config.num_gpu_blocks
         for size in (1, 2, 8)
     ]
     assert blocks[0] * 2 < blocks[1] and blocks[1] * 3 < blocks[2]
@@ -83,5 +85,5 @@ def test_a_pipeline_has_as_many_steps_in_flight_as_a_real_one(trace, tmp_path):
     alone = [step.requests[0].id.partition("-")[0] for step in steps]
     assert all(len(step.requests) == 1 for step in steps)
     assert alone[:6] == ["first", "second"] * 3
-    gaps = [after.start_ns - step.start_ns for step, after in zip(steps[1:7], steps[2:8], strict=True)]
+    gaps = [after.start_ns - step.start_ns for step, after in pairwise(steps[1:])]
     assert sum(gaps[:4]) == pytest.approx(4 * STEP_NS / 2, rel=0.1)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from support.paths import REPOSITORY
+
 from vllm.sim.engine import surface
 from vllm.sim.errors import UpstreamMovedError
 from vllm.sim.hooks.hook import wrap

@@ -8,6 +8,7 @@ import pytest
 from support.paths import DEMO_MODEL
 from support.server import Server
 from support.traces import write_trace
+
 from vllm.sim.step_log import read_steps
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

@@ -103,5 +103,5 @@ def test_uniform_counts_reach_both_ends() -> None:
     "text", ["", "x", "uniform:5", "uniform:9,5", "normal:1,2", "-3", "nan", "inf", "lognormal:0,1"]
 )
 def test_what_is_no_distribution_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no distribution|must be|above"):
+    with pytest.raises(ValueError, match=r"is no distribution|must be|above"):
         Distribution.parse(text)
