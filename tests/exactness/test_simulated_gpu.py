@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from support.traces import write_trace
 
+from vllm.sim.step_log import read_steps
+
+from .check_log import check_log
 from .compare import Comparison, differences, play, trace_rows
 from .setups import Setup, setup_named
 from .table import Row, row
@@ -34,9 +37,17 @@ def test_a_simulated_gpu_decides_as_the_real_cpu_engine(
     compared = comparison(setup)
     real = compared.real
     trace = write_trace(tmp_path / "trace.jsonl", trace_rows(real.values()))
-    gpu, config = play(setup, saved_model(setup.model), trace=trace, sim_device="h100_sxm")
+    gpu, config = play(
+        setup,
+        saved_model(setup.model),
+        trace=trace,
+        sim_device="h100_sxm",
+        sim_step_log=str(tmp_path),
+    )
     assert config["use_v2_model_runner"] and not compared.real_config["use_v2_model_runner"]
     for script in setup.scripts:
         found = differences(real[script], gpu[script])
         report(row(f"{name}; as an H100", script, real[script], found))
         assert not found, "\n".join([f"{script}: {len(found)} differences", *found[:5]])
+    seen = [step for run in real.values() for step in run.steps]
+    check_log(read_steps(tmp_path / "steps.jsonl"), seen, setup.async_scheduling)
