@@ -16,7 +16,7 @@ from replay.conftest import Run
 from vllm.sim.cli.main import main
 from vllm.sim.errors import RecordingError, SettingsError
 from vllm.sim.latency.model import StatelessModel, StepTime
-from vllm.sim.records import StepRecord
+from vllm.sim.records import RequestRecord, StepRecord
 from vllm.sim.trace.read import TraceFile
 
 pytestmark = pytest.mark.engine
@@ -26,12 +26,14 @@ ARGUMENTS = {
     "max_model_len": 512, "max_num_seqs": 6, "max_num_batched_tokens": 128,
     "gpu_memory_utilization": 0.1,
 }  # fmt: skip
-# Prefill chunks, shared prefixes, preemption, a session, and an idle engine in between.
+# Prefill chunks, shared prefixes, preemption, a session, and an idle engine in between. What
+# arrives while the engine works arrives together: one that came within the moment between a
+# step's end and the next look at the queue would be seen a step later by one of the two runs.
 ROWS: list[dict[str, Any]] = [
     *(
         {
             "input_length": 64 + 40 * (at % 4), "hash_ids": [at % 3, 50 + at], "block_size": 32,
-            "output_length": 20 + 9 * (at % 5), "timestamp": 0.02 * at,
+            "output_length": 20 + 9 * (at % 5), "timestamp": 0.0,
         }
         for at in range(14)
     ),
@@ -60,6 +62,10 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
     options = RunOptions(write_trace(folder / "t.jsonl", ROWS), folder / "run")
     record(EngineArgs(model=str(model), **ARGUMENTS), options)
     yield Recording(model, Run(options.out))
+
+
+def _number(record: RequestRecord) -> int:
+    return int(record.id.removeprefix("r"))
 
 
 class Measured(StatelessModel):
@@ -105,7 +111,7 @@ def test_the_trace_holds_what_is_needed_to_replay_it(recording: Recording) -> No
     arrivals = [row.timestamp for row in rows]
     assert arrivals == sorted(arrivals) and len(rows) == 16
     served = [record for record in recording.run.by_end if record.end_ns is not None]
-    served.sort(key=lambda record: (record.arrival_ns, record.prompt_tokens))
+    served.sort(key=_number)
     for row, record in zip(rows, served, strict=True):
         assert row.prompt_token_ids is not None and row.response_token_ids is not None
         assert len(row.response_token_ids) == row.max_tokens == record.output_tokens
@@ -134,7 +140,7 @@ def test_replaying_the_measured_steps_gives_the_measured_latencies(
     ]
     assert simulated.summary["preemptions"] == real.summary["preemptions"]
     by_arrival = [
-        sorted((r for r in run.by_end if r.end_ns), key=lambda r: (r.arrival_ns, r.prompt_tokens))
+        sorted((record for record in run.by_end if record.end_ns), key=_number)
         for run in (real, simulated)
     ]
     for one, other in zip(*by_arrival, strict=True):
