@@ -7,14 +7,12 @@ import gc
 import json
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 from vllm.config import KVEventsConfig
 from vllm.engine.arg_utils import EngineArgs
 from vllm.v1.kv_cache_interface import KVCacheConfig
 
-from ..errors import SimError
 from ..metrics.folder import read_requests
 from ..metrics.prefix import prefix_facts
 from ..metrics.prefix_blocks import Blocks, blocks_of
@@ -219,16 +217,3 @@ def bytes_per_block(config: KVCacheConfig) -> int:
         len(group.layer_names) * group.kv_cache_spec.page_size_bytes
         for group in config.kv_cache_groups
     )
-
-
-def read_prefix(folder: Path) -> dict[str, Any]:
-    """What an earlier run wrote.
-
-    Raises:
-        SimError: There is nothing of the kind.
-    """
-    path = folder / PREFIX
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SimError(f"{path} cannot be read: {error}") from None

@@ -1,7 +1,7 @@
 """Prompts to rows: which rows of a trace answer a given prompt.
 
 The index holds a 16-byte digest, a place and the first tokens of each prompt,
-never the prompts themselves: about 300 bytes a row. Rows are read again from the
+never the prompts themselves: about 450 bytes a row. Rows are read again from the
 file when they are needed.
 """
 
