@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..metrics.requests import RequestTally
-from ..metrics.samples import Samples
+from ..metrics.samples import Counts, Samples, Values
+from ..metrics.summary import LATENCIES
 from ..records import RequestRecord
 
 _COLOURS = {"real": "#1f77b4", "simulated": "#d62728"}
@@ -17,33 +18,48 @@ _COLOURS = {"real": "#1f77b4", "simulated": "#d62728"}
 def draw_comparison(
     real: Iterable[RequestRecord], simulated: Iterable[RequestRecord], title: str, path: Path
 ) -> None:
-    """Cumulative distributions of TTFT, TPOT, ITL and E2EL, as a PNG."""
+    """Cumulative distributions of TTFT, TPOT, ITL and E2EL, as far as both have them, as a PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     tallies = {"real": _tally(real), "simulated": _tally(simulated)}
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for name, axis in zip(("ttft", "tpot", "itl", "e2el"), axes.flat, strict=True):
+    shown = [
+        name for name in LATENCIES if all(len(_samples(one, name)[0]) for one in tallies.values())
+    ]
+    columns = 3 if len(shown) == 3 else 2
+    rows = max(-(-len(shown) // columns), 1)
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(4.5 * columns, 3 * rows), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    for name, axis in zip(shown, axes.flat, strict=False):
+        longest_ns = max(_samples(one, name)[0].max() for one in tallies.values())
+        unit, unit_ns = ("s", 1e9) if longest_ns >= 1e10 else ("ms", 1e6)
         for label, tally in tallies.items():
-            samples: Samples = getattr(tally, f"{name}_ns")
-            values, counts = samples.counted()
-            if len(values):
-                share = np.cumsum(counts) / counts.sum()
-                style = "-" if label == "real" else "--"
-                axis.step(
-                    values / 1e6, share, style, where="post", label=label, color=_COLOURS[label]
-                )
-        axis.set_xlabel(f"{name.upper()} (ms)")
+            values_ns, counts = _samples(tally, name)
+            share = np.cumsum(counts) / counts.sum()
+            style = "-" if label == "real" else "--"
+            axis.step(
+                values_ns / unit_ns, share, style, where="post", label=label, color=_COLOURS[label]
+            )
+        axis.set_xlabel(f"{name.upper()} ({unit})")
         axis.set_ylabel("share of samples")
         axis.set_ylim(0, 1)
         axis.set_xlim(left=0)
         axis.grid(alpha=0.3)
-    axes.flat[0].legend()
+        axis.legend(loc="lower right")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def _samples(tally: RequestTally, name: str) -> tuple[Values, Counts]:
+    """Values of a latency in ns, ascending, and how often each was seen."""
+    samples: Samples = getattr(tally, f"{name}_ns")
+    return samples.counted()
 
 
 def _tally(records: Iterable[RequestRecord]) -> RequestTally:
