@@ -4,9 +4,10 @@
 
 The bare loop is the same engine, with an executor that returns a constant token at once:
 nothing is translated, predicted, waited for or written. The replay does all of it: records of
-steps and requests on disk, step times from the roofline model. Both run the same requests, in
-turns, in one process, and CPU time is counted; the ratio of each pair of rounds is what counts on
-a machine that others use, too.
+steps and requests on disk, step times from the roofline model; once with every step scheduled by
+itself, and once with fast-forward, as a replay runs. All three run the same requests, in turns, in
+one process, and CPU time is counted; the ratios within a round are what counts on a machine that
+others use, too.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ def bare_round(engine: OfflineEngine, prompts: list[list[int]], params: Callable
         engine.engine.step()
 
 
-def replay_round(engine: OfflineEngine, options: RunOptions) -> None:
+def replay_round(engine: OfflineEngine, options: RunOptions, fast_forward: bool = False) -> None:
     with options.opened() as source:
-        Replay(engine, options, source).run()
+        Replay(engine, options, source, fast_forward).run()
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -100,27 +101,30 @@ def measure(running: int, rounds: int, output_tokens: int, profile: bool) -> Non
         engine = stack.enter_context(offline_engine(engine_args(running, ReplayExecutor), CONTEXT))
         prompts, params = _same_requests(engine, options, output_tokens)
         bare_round(bare, prompts, params)
-        pairs = [
+        times = [
             (
                 timed(lambda: bare_round(bare, prompts, params)),
                 timed(lambda: replay_round(engine, options)),
+                timed(lambda: replay_round(engine, options, fast_forward=True)),
             )
             for _ in range(rounds)
         ]
         steps = output_tokens + 1
-        bare_ms, replay_ms = (
-            1000 * statistics.median(pair[at] for pair in pairs) / steps for at in (0, 1)
-        )
-        ratios = sorted(replay / bare for bare, replay in pairs)
+        ms = [1000 * statistics.median(of_one) / steps for of_one in zip(*times, strict=True)]
+        step_by_step, ahead = (sorted(one[at] / one[0] for one in times) for at in (1, 2))
         print(
-            f"{running:4d} running: bare {bare_ms:.3f} ms a step, replay {replay_ms:.3f}, "
-            f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+            f"{running:4d} running: bare {ms[0]:.3f} ms a step, replay {ms[1]:.3f}, ratio "
+            f"{ratios(step_by_step)}; with fast-forward {ms[2]:.3f}, ratio {ratios(ahead)}",
             flush=True,
         )
         if profile:
             profiler = cProfile.Profile()
             profiler.runcall(replay_round, engine, options)
             pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+
+
+def ratios(ascending: list[float]) -> str:
+    return f"{statistics.median(ascending):.3f} ({ascending[0]:.3f} to {ascending[-1]:.3f})"
 
 
 def _same_requests(

@@ -74,6 +74,11 @@ class DeviceTimeline:
     def __init__(self, stages: int = 1) -> None:
         self._free_at_ns = [0] * stages
 
+    @property
+    def free_at_ns(self) -> int:
+        """When the first stage is done with all steps so far."""
+        return self._free_at_ns[0]
+
     def submit(self, now_ns: int, duration_ns: int, inputs_at_ns: int = 0) -> tuple[int, int]:
         """Queue a step behind those before it.
 

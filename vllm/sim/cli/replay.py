@@ -26,6 +26,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--no-report", action="store_true", help="write no report.html beside the records"
     )
     parser.add_argument(
+        "--no-fast-forward", dest="fast_forward", action="store_false",
+        help="schedule every decode step by itself: slower, and the same files to the byte",
+    )  # fmt: skip
+    parser.add_argument(
         "--profile", metavar="FILE", type=Path,
         help="write a pstats file, and say where a step's time goes on this machine",
     )  # fmt: skip
@@ -38,7 +42,9 @@ def _run(args: argparse.Namespace) -> int:
     from ..engine.replay_run import RunOptions, replay
     from ..report.page_report import write_report
 
-    summary = replay(EngineArgs.from_cli_args(args), RunOptions.of(args), args.profile)
+    summary = replay(
+        EngineArgs.from_cli_args(args), RunOptions.of(args), args.profile, args.fast_forward
+    )
     print(summary_table(summary, "Simulated Serving Result"))
     if args.profile is not None:
         print(profile_table(args.profile, summary["steps"]))

@@ -15,10 +15,11 @@ from ..records import Phase, ScheduledRequest
 
 
 class Sampled(NamedTuple):
-    """A request that yields a token in this step, and where in its output."""
+    """A request that yields tokens in this step, and where in its output."""
 
     request_id: str
-    position: int  # 0-based, in the output
+    position: int  # of the first, 0-based, in the output
+    tokens: int  # one; more where steps were asked for at once
 
 
 class Batch(NamedTuple):
@@ -56,11 +57,13 @@ class BatchReader:
         # This loop is much of what a step costs the simulator.
         for request_id, computed, outputs in chain(new, running):
             new_tokens, known = scheduled[request_id], prompts[request_id] + outputs
-            samples = computed + new_tokens >= known
+            tokens = computed + new_tokens - known + 1
             phase: Phase = "decode" if outputs and computed >= known - 1 else "prefill"
-            requests.append(ScheduledRequest(request_id, new_tokens, computed, phase, 0, samples))
-            if samples:
-                sampled.append(Sampled(request_id, outputs))
+            requests.append(
+                ScheduledRequest(request_id, new_tokens, computed, phase, 0, tokens > 0)
+            )
+            if tokens > 0:
+                sampled.append(Sampled(request_id, outputs, tokens))
         first_seen = {request.req_id: request.num_computed_tokens for request in batch.admitted}
         for request in requests[: len(new)]:
             request.cached_tokens = first_seen.get(request.id, 0)

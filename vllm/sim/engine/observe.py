@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from vllm.config import VllmConfig
 from vllm.v1.core.sched.output import SchedulerOutput
 
 from ..config import SimSettings
-from ..records import StepRecord
+from ..records import ScheduledRequest, StepRecord
 from ..report.scheduler_text import step_lines
 from ..step_log import StepLog, step_log_path
 from .batch import Batch
@@ -79,6 +79,12 @@ class StepObserver:
     def watch(self, scheduler: SchedulerView) -> None:
         self._scheduler = scheduler
 
+    def restart(self) -> None:
+        """Begin again at step 0, with nothing left to tell of an earlier run."""
+        self._steps = 0
+        self._ended.clear()
+        self._preempted.clear()
+
     @contextmanager
     def given_to(self, sink: StepSink) -> Iterator[None]:
         """Give the steps to one more."""
@@ -120,6 +126,32 @@ class StepObserver:
         self._ended.clear()
         self._preempted.clear()
         return record
+
+    def spread(
+        self, whole: StepRecord, steps: Sequence[tuple[list[ScheduledRequest], int, int]]
+    ) -> Iterator[StepRecord]:
+        """The records of steps that were scheduled at once, in order.
+
+        Args:
+            whole: What :meth:`record` says of them all; it counts as one of them.
+            steps: Of each its requests, how many wait, and how many blocks are free after it.
+        """
+        blocks = whole.free_blocks + whole.used_blocks
+        for number, (requests, waiting, free_blocks) in enumerate(steps):
+            yield StepRecord(
+                step=whole.step + number,
+                start_ns=0,
+                duration_ns=0,
+                requests=requests,
+                running=whole.running,
+                waiting=waiting,
+                preempted=[] if number else whole.preempted,
+                finished=[] if number else whole.finished,
+                free_blocks=free_blocks,
+                used_blocks=blocks - free_blocks,
+                cached_tokens=0,
+            )
+        self._steps += len(steps) - 1
 
     def write(self, record: StepRecord) -> None:
         for sink in self._sinks:

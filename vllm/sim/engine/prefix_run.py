@@ -123,7 +123,7 @@ class _Run:
 
     def run(self) -> dict[str, Any]:
         options, executor = self._options, self._executor
-        replay = Replay(self._engine, options, self._source)
+        replay = Replay(self._engine, options, self._source, fast_forward=False)
         with executor.observer.given_to(_KvUse(self._used)):
             summary = replay.run()
         replayed_s = time.monotonic()

@@ -112,6 +112,19 @@ class Watcher(Protocol):
         """A request has left, with this answer."""
 
 
+class StepsAhead(Protocol):
+    """Lets a simulated engine do several steps in one."""
+
+    def turns(self, due_ns: int | None) -> Iterator[int]:
+        """A step is about to be scheduled, and the next arrival is then, as far as is known.
+
+        Yields the times of turns that the step makes unnecessary, but for what arrives.
+        """
+
+    def delivered_ns(self) -> Sequence[int]:
+        """When each of the steps ended that were delivered last."""
+
+
 class Driver:
     """Runs a trace through an engine.
 
@@ -124,6 +137,7 @@ class Driver:
         folder: Where the records of requests go. Steps come from the engine: give it
             :meth:`scheduled` to call.
         watchers: Called in order.
+        ahead: Of a simulated engine; None: each step is delivered now.
     """
 
     def __init__(
@@ -135,10 +149,11 @@ class Driver:
         requests: RowRequests,
         folder: RunFolder,
         watchers: list[Watcher],
+        ahead: StepsAhead | None = None,
     ) -> None:
         self._engine, self._clock, self._clients = engine, clock, clients
         self._prompts, self._requests = prompts, requests
-        self._folder, self._watchers = folder, watchers
+        self._folder, self._watchers, self._ahead = folder, watchers, ahead
         self._live: dict[str, Live] = {}
         self._unscheduled: set[str] = set()
         self._refusals = 0
@@ -179,9 +194,11 @@ class Driver:
         now_ns = self._now_ns
         for watcher in self._watchers:
             watcher.turn(now_ns)
-        while (due_ns := self._clients.due_ns()) is not None and due_ns <= now_ns:
-            self._send(self._clients.send(), now_ns)
+        due_ns = self._send_due(now_ns)
         if self._engine.has_work():
+            if self._ahead is not None:
+                for turn_ns in self._ahead.turns(due_ns):
+                    self._send_due(turn_ns)
             delivered, finished = self._engine.step()
             self._now_ns = self._clock.now_ns()
             self._deliver(delivered, finished)
@@ -191,6 +208,12 @@ class Driver:
         else:
             return False
         return True
+
+    def _send_due(self, now_ns: int) -> int | None:
+        """Send all that is due; returns when the next is."""
+        while (due_ns := self._clients.due_ns()) is not None and due_ns <= now_ns:
+            self._send(self._clients.send(), now_ns)
+        return due_ns
 
     def _send(self, sending: Sending, now_ns: int) -> None:
         request_id = f"r{sending.number}"
@@ -216,10 +239,11 @@ class Driver:
         self, delivered: Sequence[EngineCoreOutput], finished: Sequence[RequestOutput]
     ) -> None:
         requests, now_ns = self._live, self._now_ns
+        times = (now_ns,) if self._ahead is None else self._ahead.delivered_ns()
         for output in delivered:
             live = requests[output.request_id]
             if tokens := len(output.new_token_ids):
-                live.delivered_ns.append(now_ns)
+                live.delivered_ns += times
                 live.output_tokens += tokens
             if output.prefill_stats is not None:
                 live.cached_tokens = output.prefill_stats.num_cached_tokens

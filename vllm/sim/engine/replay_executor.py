@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from vllm.tokenizers import TokenizerLike
+from vllm.v1.core.sched.output import SchedulerOutput
+from vllm.v1.kv_cache_interface import KVCacheConfig
 
 from ..clock import DeviceTimeline, VirtualClock
+from ..errors import SimError
+from ..latency.model import StepTime
+from ..records import ScheduledRequest
+from .batch import Batch
 from .executor import SimExecutor
 from .replay_answers import ReplayAnswers
 
 
+@dataclass(slots=True)
+class PlannedStep:
+    """One of several steps that are asked for at once; see ``fast_forward``."""
+
+    requests: list[ScheduledRequest]
+    time: StepTime
+    free_blocks: int  # after it is scheduled
+    waiting: int = 0  # requests, then
+
+
 class ReplayExecutor(SimExecutor):
-    """Passed as the class ``distributed_executor_backend``, which the platform keeps."""
+    """Passed as the class ``distributed_executor_backend``, which the platform keeps.
+
+    Attributes:
+        planned: The steps that the next call of ``execute_model`` stands for; none: itself.
+        delivered_ns: When the steps of the last result that was handed over ended.
+    """
+
+    def _init_executor(self) -> None:
+        super()._init_executor()
+        self.restart_time()
 
     def _make_clock(self) -> VirtualClock:
         return VirtualClock()
@@ -19,7 +48,55 @@ class ReplayExecutor(SimExecutor):
         self.answers = ReplayAnswers()
         return self.answers
 
+    def initialize_from_config(self, kv_cache_configs: list[KVCacheConfig]) -> None:
+        self.kv_cache = kv_cache_configs[0]
+
     def restart_time(self) -> None:
         """Begin again at 0, for another run of an engine that has nothing left to do."""
         self.clock = self._make_clock()
         self._timeline = DeviceTimeline(self.parallel_config.pipeline_parallel_size)
+        self.observer.restart()
+        self.planned: Sequence[PlannedStep] = ()
+        self.delivered_ns: Sequence[int] = ()
+        self._ends_ns: deque[Sequence[int]] = deque()  # of results that are not handed over yet
+
+    @property
+    def device_free_ns(self) -> int:
+        """When the device is done with all that it has been given."""
+        return self._timeline.free_at_ns
+
+    def answer_tokens(self, request_id: str) -> int | None:
+        """How many tokens a running request's answer has; None if only its limits end it."""
+        return self._sampler.answer_tokens(request_id)
+
+    def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
+        planned, self.planned = self.planned, ()
+        if planned:
+            self._ends_ns.append(self._run_planned(planned, batch, output, now_ns))
+        else:
+            self._ends_ns.append((super()._run(batch, output, now_ns),))
+        return self._ends_ns[-1][-1]
+
+    def _run_planned(
+        self, planned: Sequence[PlannedStep], batch: Batch, output: SchedulerOutput, now_ns: int
+    ) -> list[int]:
+        """Place each of the steps; returns when they end."""
+        whole = self.observer.record(batch, output)
+        asked = [(one.id, one.computed_tokens, len(planned)) for one in planned[0].requests]
+        given = [(one.id, one.computed_tokens, one.new_tokens) for one in batch.requests]
+        if asked != given or whole.free_blocks != planned[-1].free_blocks:
+            raise SimError(
+                f"step {whole.step}: the scheduler did not give the {len(planned)} steps at once "
+                f"that were foreseen; run it with --no-fast-forward, and report this"
+            )
+        steps = [(step.requests, step.waiting, step.free_blocks) for step in planned]
+        records = self.observer.spread(whole, steps)
+        return [
+            self._place(record, step.time, now_ns)
+            for record, step in zip(records, planned, strict=True)
+        ]
+
+    def _count_delivery(self) -> None:
+        self.delivered_ns = self._ends_ns.popleft()
+        self.counters.steps += len(self.delivered_ns) - 1
+        super()._count_delivery()

@@ -21,6 +21,7 @@ from ..records import StepRecord
 from ..trace.formats import ReadOptions, open_rows
 from ..trace.formats.base import Reader
 from ..workload.client import Arrivals, Clients
+from .fast_forward import FastForward
 from .matching import match_nothing
 from .offline import OfflineEngine, config_facts, offline_engine
 from .profile import profiled
@@ -102,18 +103,26 @@ class Replay:
         engine: Built with :func:`prepare`; nothing is in it.
         options: Where to write, and what to say in the summary.
         source: The trace.
+        fast_forward: Schedule stretches of decode steps in one call, where nothing depends on it.
 
     Raises:
         RecordingError: The folder cannot be written to.
     """
 
-    def __init__(self, engine: OfflineEngine, options: RunOptions, source: Source) -> None:
+    def __init__(
+        self,
+        engine: OfflineEngine,
+        options: RunOptions,
+        source: Source,
+        fast_forward: bool = True,
+    ) -> None:
         executor = engine.core.model_executor
         assert isinstance(executor, ReplayExecutor)
         executor.restart_time()
         match_nothing(engine.engine.renderer)
         self._engine, self._executor = engine, executor
         self._options, self._source = options, source
+        self._ahead = FastForward(engine.core) if fast_forward else None
         self._folder = RunFolder(options.out)
 
     def run(self) -> dict[str, Any]:
@@ -125,6 +134,7 @@ class Replay:
         driver = Driver(
             engine, executor.clock, clients, prompts,
             SimulatedRequests(prompts, executor.answers), self._folder, [progress],
+            self._ahead,
         )  # fmt: skip
         with (
             closing(progress),
@@ -141,7 +151,10 @@ class Replay:
 
 
 def replay(
-    engine_args: EngineArgs, options: RunOptions, profile: Path | None = None
+    engine_args: EngineArgs,
+    options: RunOptions,
+    profile: Path | None = None,
+    fast_forward: bool = True,
 ) -> dict[str, Any]:
     """Replay a trace in virtual time.
 
@@ -149,6 +162,7 @@ def replay(
         engine_args: Any; the simulator is switched on in them.
         options: The trace and where to write.
         profile: Where to write a profile of the run, the engine's start left out.
+        fast_forward: As for :class:`Replay`.
 
     Returns:
         The summary, as written.
@@ -161,7 +175,7 @@ def replay(
         options.opened() as source,
         offline_engine(engine_args, options.context, source.reader.header) as engine,
     ):
-        run = Replay(engine, options, source)
+        run = Replay(engine, options, source, fast_forward)
         with profiled(profile):
             return run.run()
 

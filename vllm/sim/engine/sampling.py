@@ -60,6 +60,10 @@ class Sampler:
         self._requests.pop(request_id, None)
         self._want_logprobs.discard(request_id)
 
+    def answer_tokens(self, request_id: str) -> int | None:
+        """How many tokens a live request's answer has; None if only its limits end it."""
+        return self._requests[request_id].cursor.tokens
+
     def sample(self, batch: Batch, grammar: GrammarOutput | None) -> ModelRunnerOutput:
         """The output of one step.
 
@@ -70,7 +74,7 @@ class Sampler:
         if grammar is None and not self._want_logprobs:
             return self._sample_plain(batch)
         allowed = _rows_by_request(grammar)
-        positions = dict(batch.sampled)
+        positions = {sampled.request_id: sampled.position for sampled in batch.sampled}
         request_ids = [request.id for request in batch.requests]
         tokens: list[list[int]] = []
         chosen: list[list[float]] = []
@@ -105,8 +109,8 @@ class Sampler:
         """What nearly every step is: recorded tokens and nothing else."""
         live = self._requests
         tokens = {
-            id: [live[id].cursor.token_at(position)]
-            for id, position in batch.sampled
+            id: [live[id].cursor.token_at(at) for at in range(first, first + count)]
+            for id, first, count in batch.sampled
             if id in live
         }
         ids = [request.id for request in batch.requests]

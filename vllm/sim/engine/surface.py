@@ -45,6 +45,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "vllm.v1.outputs:LogprobsTensors": (
         "logprob_token_ids", "logprobs", "selected_token_ranks",
     ),
+    "vllm.v1.outputs:DraftTokenIds": ("req_ids", "draft_token_ids"),
     "vllm.v1.engine:EngineCoreRequest": ("request_id", "prompt_token_ids", "sampling_params"),
     "vllm.sampling_params:SamplingParams": (
         "extra_args", "min_tokens", "ignore_eos", "logprobs", "logprob_token_ids",
@@ -53,6 +54,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "vllm.config:VllmConfig": (
         "additional_config", "model_config", "cache_config", "parallel_config",
         "scheduler_config", "speculative_config", "kv_transfer_config",
+    ),
+    "vllm.config:ParallelConfig": (
+        "pipeline_parallel_size", "decode_context_parallel_size", "prefill_context_parallel_size",
     ),
     "vllm.config:CacheConfig": (
         "block_size", "num_gpu_blocks_override", "kv_cache_memory_bytes", "cache_dtype",
@@ -74,6 +78,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "vllm.v1.executor.abstract:Executor.execute_dummy_batch": (),
     "vllm.v1.executor.abstract:Executor.take_draft_token_ids": (),
     "vllm.v1.core.sched.interface:SchedulerInterface.get_request_counts": (),
+    "vllm.v1.core.sched.interface:SchedulerInterface.update_draft_token_ids": ("draft_token_ids",),
     "vllm.v1.core.block_pool:BlockPool.get_num_free_blocks": (),
     "vllm.renderers:BaseRenderer.render_messages": ("messages", "params"),
     "vllm.renderers:ChatParams.with_defaults": ("default_chat_template_kwargs",),
@@ -83,6 +88,9 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
 NAMES = (
     "vllm.v1.outputs:EMPTY_MODEL_RUNNER_OUTPUT",
     "vllm.v1.engine.core:EngineCore",
+    "vllm.v1.core.sched.async_scheduler:AsyncScheduler",
+    "vllm.v1.request:Request.num_tokens",
+    "vllm.v1.request:Request.num_output_tokens",
     "vllm.sampling_params:SamplingParams.eos_token_id",
     "vllm.sampling_params:SamplingParams.num_logprobs",
     "vllm.renderers:BaseRenderer.default_cmpl_tok_params",

@@ -40,6 +40,13 @@ class ReplayCursor:
         self._end_id = end_id
         self._end_at = max(self._length, min_tokens)
 
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens the answer has, its end token among them; None if nothing ends it."""
+        if self._end_id is None:
+            return None
+        return (self._end_at if self._length else 0) + 1
+
     def token_at(self, position: int) -> int:
         """The token at a 0-based output position.
 
