@@ -50,7 +50,7 @@ def draw_comparison(
         axis.set_ylim(0, 1)
         axis.set_xlim(left=0)
         axis.grid(alpha=0.3)
-        axis.legend(loc="lower right")
+        axis.legend(loc="best")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
