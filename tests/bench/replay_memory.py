@@ -68,8 +68,7 @@ def main() -> None:
             print(
                 f"{rows:>9,} rows: peak {peak_mib:,.0f} MiB, {summary['wall_seconds']:.0f} s, "
                 f"{summary['steps']:,} steps, {summary['simulated_seconds']:.0f} simulated s, "
-                f"{written_mib:,.0f} MiB written, at most "
-                f"{summary['max_concurrent_requests']} requests in a second",
+                f"{written_mib:,.0f} MiB written",
                 flush=True,
             )
 

@@ -66,6 +66,8 @@ def test_exact_steps_give_the_coefficients_back() -> None:
             TRUTH_US.get(term, 0.0), rel=1e-3, abs=1e-3
         )
     assert report.held_out.mean_abs_error < 1e-4
+    assert report.held_out_prefills is not None
+    assert 0 < report.held_out_prefills.steps < report.held_out.steps
 
 
 def test_noise_and_stalls_do_not_bend_the_fit() -> None:
@@ -123,7 +125,8 @@ def test_calibrate_from_logs_and_folders(tmp_path: Path) -> None:
     out = tmp_path / "fitted.json"
     report = calibrate([tmp_path / "run", tmp_path / "other.jsonl"], out)
     assert report.train.steps + report.held_out.steps == 160
-    assert "held out" in report.text()
+    assert report.held_out_prefills is None  # only decodes
+    assert "held out" in report.text() and "prefills" not in report.text()
     model = load_fitted(out)
     assert model.fitted_on["files"] == ["run/steps.jsonl", f"{tmp_path.name}/other.jsonl"]
     assert model.step_time_of(decode(4, 150)) == pytest.approx(1_200_000, rel=0.001)

@@ -54,11 +54,14 @@ class FitReport:
 
     train: Errors
     held_out: Errors
+    held_out_prefills: Errors | None  # of these, steps with a prefill: TTFT
     stalls: int  # steps left out of both: over three times, or under a third of, the fit
     stalled_share: float  # of the measured time
 
     def text(self) -> str:
         lines = [f"fitted on  {self.train.line()}", f"held out   {self.held_out.line()}"]
+        if self.held_out_prefills is not None:
+            lines.append(f"  prefills {self.held_out_prefills.line()}")
         if self.stalls:
             lines.append(
                 f"left out   {self.stalls} steps that took over {_STALL:g} times, or under a "
@@ -102,9 +105,14 @@ def fit_steps(
     coefficients *= measured_ns[train].sum() / (values[train] @ coefficients).sum()
 
     predicted_ns = values @ coefficients
+    tested = held_out & ~stalled
+    prefills = tested & np.array([batch.prefills > 0 for batch in batches])
     report = FitReport(
         train=_errors(predicted_ns[train], measured_ns[train]),
-        held_out=_errors(predicted_ns[held_out & ~stalled], measured_ns[held_out & ~stalled]),
+        held_out=_errors(predicted_ns[tested], measured_ns[tested]),
+        held_out_prefills=(
+            _errors(predicted_ns[prefills], measured_ns[prefills]) if prefills.any() else None
+        ),
         stalls=int(stalled.sum()),
         stalled_share=float(measured_ns[stalled].sum() / measured_ns.sum()),
     )
