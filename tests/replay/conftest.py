@@ -44,10 +44,7 @@ def replay_rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayRows
     engines: dict[str, Any] = {}
     with ExitStack() as stack:
 
-        def run(
-            rows: Rows, options: dict[str, Any] | None = None, fast_forward: bool = True,
-            **arguments: Any,
-        ) -> Run:  # fmt: skip
+        def run(rows: Rows, options: dict[str, Any] | None = None, **arguments: Any) -> Run:
             folder = tmp_path_factory.mktemp("replay")
             trace = write_trace(folder / "trace.jsonl", rows)
             run_options = RunOptions(trace, folder / "run", **(options or {}))
@@ -65,7 +62,7 @@ def replay_rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayRows
                     )
                 engine = engines[key]
                 assert engine.engine.reset_prefix_cache()
-                Replay(engine, run_options, source, fast_forward).run()
+                Replay(engine, run_options, source).run()
             return Run(run_options.out)
 
         yield run
