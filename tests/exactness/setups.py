@@ -72,7 +72,9 @@ _UNCACHED = _CROWDED | {"enable_prefix_caching": False}
 _32_A_STEP = {"max_num_batched_tokens": 32}
 _CHUNKS_OF_24 = {"long_prefill_token_threshold": 24}
 _OF_128 = {"block_size": 128, "num_gpu_blocks_override": 7}
-_OF_16 = {"block_size": 16, "num_gpu_blocks_override": 34}  # the CPU's only other size is MLA's
+# The CPU's only other size is that of the kernel for latent attention which any CPU has, and which
+# is to be named where there is AMX: the one for AMX takes 32, and no float32.
+_OF_16 = {"block_size": 16, "num_gpu_blocks_override": 34, "attention_backend": "CPU_MLA"}
 _WINDOW = {"num_gpu_blocks_override": 19}
 _MIXED = {"num_gpu_blocks_override": 40}  # two groups share them
 

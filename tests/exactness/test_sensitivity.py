@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.traces import write_trace
 
-from vllm.sim.engine.batch import BatchReader, Sampled
+from vllm.sim.engine.batch import BatchReader
 from vllm.sim.trace.cursor import ReplayCursor
 
 from .compare import Comparison, differences, play, trace_rows
@@ -64,7 +64,9 @@ def test_a_cursor_that_counts_calls_after_a_preemption(
     def restarted(self: BatchReader, output: object) -> object:
         batch = read(self, output)
         resumed = output.scheduled_cached_reqs.resumed_req_ids
-        sampled = [Sampled(id, 0 if id in resumed else at) for id, at in batch.sampled]
+        sampled = [
+            one._replace(position=0) if one.request_id in resumed else one for one in batch.sampled
+        ]
         return batch._replace(sampled=sampled)
 
     monkeypatch.setattr(BatchReader, "read", restarted)

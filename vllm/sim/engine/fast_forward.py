@@ -106,6 +106,10 @@ class FastForward:
         """When each of the steps ended that were delivered last."""
         return self._executor.delivered_ns
 
+    def under_way(self) -> bool:
+        """Whether steps that were asked for at once are not delivered yet."""
+        return any(len(ends_ns) > 1 for ends_ns in self._executor.ends_ns)
+
     @property
     def _tokens(self) -> int:
         """How many the scheduler gives in a step, and to one request."""

@@ -124,6 +124,9 @@ class StepsAhead(Protocol):
     def delivered_ns(self) -> Sequence[int]:
         """When each of the steps ended that were delivered last."""
 
+    def under_way(self) -> bool:
+        """Whether several steps have been scheduled at once and are not delivered yet."""
+
 
 class Driver:
     """Runs a trace through an engine.
@@ -172,11 +175,16 @@ class Driver:
             False when interrupted; what was on its way is recorded as unfinished.
         """
         with _interrupts(self._interrupt):
-            while not self._interrupted and self._turn():
+            while not self._stopped() and self._turn():
                 pass
         for request_id, live in self._live.items():
             self._folder.add_request(live.record(request_id, "unfinished", None))
         return not self._interrupted
+
+    def _stopped(self) -> bool:
+        # Steps that stand in the log are delivered, but for the one or two on the device.
+        ahead = self._ahead is not None and self._ahead.under_way()
+        return self._interrupted and not ahead
 
     def scheduled(self, record: StepRecord) -> None:
         """The engine has scheduled a step."""

@@ -34,7 +34,8 @@ class ReplayExecutor(SimExecutor):
 
     Attributes:
         planned: The steps that the next call of ``execute_model`` stands for; none: itself.
-        delivered_ns: When the steps of the last result that was handed over ended.
+        ends_ns: When the steps of each result end that has not been handed over.
+        delivered_ns: The same of the one that was handed over last.
     """
 
     def _init_executor(self) -> None:
@@ -58,7 +59,7 @@ class ReplayExecutor(SimExecutor):
         self.observer.restart()
         self.planned: Sequence[PlannedStep] = ()
         self.delivered_ns: Sequence[int] = ()
-        self._ends_ns: deque[Sequence[int]] = deque()  # of results that are not handed over yet
+        self.ends_ns: deque[Sequence[int]] = deque()
 
     @property
     def device_free_ns(self) -> int:
@@ -72,10 +73,10 @@ class ReplayExecutor(SimExecutor):
     def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
         planned, self.planned = self.planned, ()
         if planned:
-            self._ends_ns.append(self._run_planned(planned, batch, output, now_ns))
+            self.ends_ns.append(self._run_planned(planned, batch, output, now_ns))
         else:
-            self._ends_ns.append((super()._run(batch, output, now_ns),))
-        return self._ends_ns[-1][-1]
+            self.ends_ns.append((super()._run(batch, output, now_ns),))
+        return self.ends_ns[-1][-1]
 
     def _run_planned(
         self, planned: Sequence[PlannedStep], batch: Batch, output: SchedulerOutput, now_ns: int
@@ -97,6 +98,6 @@ class ReplayExecutor(SimExecutor):
         ]
 
     def _count_delivery(self) -> None:
-        self.delivered_ns = self._ends_ns.popleft()
+        self.delivered_ns = self.ends_ns.popleft()
         self.counters.steps += len(self.delivered_ns) - 1
         super()._count_delivery()
