@@ -119,6 +119,24 @@ def write_log(path: Path, count: int) -> None:
     log.close()
 
 
+def with_stalls(every: int, times: int) -> list[Sample]:
+    return [
+        (batch, duration_ns * (times if at % every == 0 else 1))
+        for at, (batch, duration_ns) in enumerate(samples(600, noise=0.02))
+    ]
+
+
+def test_stalls_that_take_much_of_the_time_are_warned_of() -> None:
+    _, report = fit_steps(with_stalls(every=20, times=10))
+    assert 0.05 < report.stalled_share < 0.5 and report.total_time_error < -0.1
+    assert "warning" in report.text() and "warning" not in fit_steps(samples(600, 0.02))[1].text()
+
+
+def test_stalls_that_take_most_of_the_time_are_refused() -> None:
+    with pytest.raises(LatencyError, match=r"30 of 600 steps, \d\d % .*VLLM_CPU_OMP_THREADS_BIND"):
+        fit_steps(with_stalls(every=20, times=100))
+
+
 def test_calibrate_from_logs_and_folders(tmp_path: Path) -> None:
     write_log(tmp_path / "run" / "steps.jsonl", 100)
     write_log(tmp_path / "other.jsonl", 60)

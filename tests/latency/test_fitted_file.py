@@ -74,6 +74,7 @@ CASES: list[tuple[list[Any], Any, str]] = [
     (["domain", "decode", "decodes"], None, "domain.decode: decodes is missing"),
     (["domain", "decode", "decodes"], [1], "domain.decode.decodes must be [lowest, highest]"),
     (["domain", "decode", "decodes"], [1, 2.5], "domain.decode.decodes must be"),
+    (["domain", "decode", "decodes"], [16, 1], "domain.decode.decodes must be [lowest, highest]"),
     (["fitted_on"], None, "fitted_on is missing"),
     (["held_out"], "none", "held_out must be an object"),
 ]

@@ -162,6 +162,19 @@ def test_replaying_the_measured_steps_gives_the_measured_latencies(
         assert other.itl_ns == pytest.approx(one.itl_ns, abs=1)
 
 
+def test_a_replay_does_not_write_over_a_recording(recording: Recording) -> None:
+    from vllm.engine.arg_utils import EngineArgs
+
+    from vllm.sim.engine.replay_run import RunOptions, replay
+
+    folder = recording.run.folder
+    steps = (folder / "steps.jsonl").read_bytes()
+    engine_args = EngineArgs(model=str(recording.model), **ARGUMENTS)
+    with pytest.raises(SettingsError, match=r"--out .*: holds a recording"):
+        replay(engine_args, RunOptions(folder / "trace.jsonl", folder))
+    assert (folder / "steps.jsonl").read_bytes() == steps
+
+
 def test_calibrate_and_validate(
     recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

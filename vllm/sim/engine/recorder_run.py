@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import closing
 from typing import Any
@@ -21,6 +22,8 @@ from .replay import Driver
 from .replay_progress import Progress
 from .replay_rows import Prompts, RealRequests
 from .replay_run import RunOptions
+
+logger = logging.getLogger("vllm.sim.record")
 
 _WARM_UP_REQUESTS = 8
 _WARM_UP_PROMPT, _WARM_UP_ANSWER = 256, 16  # tokens
@@ -43,9 +46,10 @@ def record(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
     if given.use_simulator:
         raise SettingsError("--use-simulator: a recording needs a real engine")
     given.use_simulator = False  # whatever the environment says
-    started_s = time.monotonic()
     with options.opened() as source, offline_engine(engine_args, options.context) as engine:
+        logger.info("warming up with %d requests", _WARM_UP_REQUESTS)
         warm_up(engine)
+        started_s = time.monotonic()
         folder = RunFolder(options.out)
         prompts = Prompts(engine, source.reader)
         clock = WallClock()

@@ -33,6 +33,8 @@ class ReplayExecutor(SimExecutor):
     """Passed as the class ``distributed_executor_backend``, which the platform keeps.
 
     Attributes:
+        calls: How many steps the scheduler has decided; fewer than steps, where it was asked for
+            several at once.
         planned: The steps that the next call of ``execute_model`` stands for; none: itself.
         ends_ns: When the steps of each result end that has not been handed over.
         delivered_ns: The same of the one that was handed over last.
@@ -57,6 +59,7 @@ class ReplayExecutor(SimExecutor):
         self.clock = self._make_clock()
         self._timeline = DeviceTimeline(self.parallel_config.pipeline_parallel_size)
         self.observer.restart()
+        self.calls = 0
         self.planned: Sequence[PlannedStep] = ()
         self.delivered_ns: Sequence[int] = ()
         self.ends_ns: deque[Sequence[int]] = deque()
@@ -71,6 +74,7 @@ class ReplayExecutor(SimExecutor):
         return self._sampler.answer_tokens(request_id)
 
     def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
+        self.calls += 1
         planned, self.planned = self.planned, ()
         if planned:
             self.ends_ns.append(self._run_planned(planned, batch, output, now_ns))

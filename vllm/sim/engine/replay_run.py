@@ -25,6 +25,7 @@ from .fast_forward import FastForward
 from .matching import match_nothing
 from .offline import OfflineEngine, config_facts, offline_engine
 from .profile import profiled
+from .recorder_trace import TRACE
 from .replay import Driver
 from .replay_executor import ReplayExecutor
 from .replay_progress import Progress
@@ -107,6 +108,7 @@ class Replay:
 
     Raises:
         RecordingError: The folder cannot be written to.
+        SettingsError: It holds a recording.
     """
 
     def __init__(
@@ -123,6 +125,11 @@ class Replay:
         self._engine, self._executor = engine, executor
         self._options, self._source = options, source
         self._ahead = FastForward(engine.core) if fast_forward else None
+        if (options.out / TRACE).exists():
+            raise SettingsError(
+                f"--out {options.out}: holds a recording ({TRACE}), whose measured steps would be "
+                f"lost; choose another folder"
+            )
         self._folder = RunFolder(options.out)
 
     def run(self) -> dict[str, Any]:
@@ -141,6 +148,10 @@ class Replay:
             executor.observer.given_to(_Steps(driver, self._folder, progress)),
         ):
             complete = driver.run()
+        logger.info(
+            "%s steps in %s calls of the scheduler",
+            f"{self._folder.steps.steps:,}", f"{executor.calls:,}",
+        )  # fmt: skip
         return self._folder.finish(
             complete,
             **self._options.facts(engine, clients),

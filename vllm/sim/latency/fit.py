@@ -21,6 +21,11 @@ _BLOCKS = 50  # of consecutive steps; every fifth is held out
 _ROUNDS = 12
 _HUBER = 1.5  # residuals beyond this many standard deviations count less and less
 _STALL = 3.0  # a step that took this many times what the fit says is no sample of it
+_STALLS_WORTH_SAYING, _MOST_STALLS = 0.05, 0.5  # of the measured time
+_QUIET = (
+    "record on a machine that does nothing else, a CPU engine with its threads bound to cores of "
+    "its own (VLLM_CPU_OMP_THREADS_BIND)"
+)
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 
@@ -57,6 +62,7 @@ class FitReport:
     held_out_prefills: Errors | None  # of these, steps with a prefill: TTFT
     stalls: int  # steps left out of both: over three times, or under a third of, the fit
     stalled_share: float  # of the measured time
+    total_time_error: float  # of the sum over all steps, those left out too
 
     def text(self) -> str:
         lines = [f"fitted on  {self.train.line()}", f"held out   {self.held_out.line()}"]
@@ -65,8 +71,11 @@ class FitReport:
         if self.stalls:
             lines.append(
                 f"left out   {self.stalls} steps that took over {_STALL:g} times, or under a "
-                f"third of, the fit: {100 * self.stalled_share:.2f} % of the measured time"
+                f"third of, the fit: {100 * self.stalled_share:.2f} % of the measured time; "
+                f"with them, total time {100 * self.total_time_error:+.2f} %"
             )
+        if self.stalled_share > _STALLS_WORTH_SAYING:
+            lines.append(f"warning: that is a lot: {_QUIET}")
         return "\n".join(lines)
 
 
@@ -83,7 +92,8 @@ def fit_steps(
         files: Names for the reader of the file, where the steps came from.
 
     Raises:
-        LatencyError: There are too few steps to fit and to test on.
+        LatencyError: There are too few steps to fit and to test on, or what took most of the
+            time follows no model of a step.
     """
     samples = [sample for sample in map(_sample, steps) if sample is not None]
     if len(samples) < _FEWEST_STEPS:
@@ -105,6 +115,13 @@ def fit_steps(
     coefficients *= measured_ns[train].sum() / (values[train] @ coefficients).sum()
 
     predicted_ns = values @ coefficients
+    stalled_share = float(measured_ns[stalled].sum() / measured_ns.sum())
+    if stalled_share > _MOST_STALLS:
+        raise LatencyError(
+            f"{int(stalled.sum())} of {len(samples)} steps, {100 * stalled_share:.0f} % of the "
+            f"measured time, took over {_STALL:g} times, or under a third of, what a fit to "
+            f"the others says: {_QUIET}"
+        )
     tested = held_out & ~stalled
     prefills = tested & np.array([batch.prefills > 0 for batch in batches])
     report = FitReport(
@@ -114,7 +131,8 @@ def fit_steps(
             _errors(predicted_ns[prefills], measured_ns[prefills]) if prefills.any() else None
         ),
         stalls=int(stalled.sum()),
-        stalled_share=float(measured_ns[stalled].sum() / measured_ns.sum()),
+        stalled_share=stalled_share,
+        total_time_error=float(predicted_ns.sum() / measured_ns.sum() - 1),
     )
     model = FittedModel(
         coefficients_us={

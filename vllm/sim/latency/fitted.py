@@ -138,12 +138,12 @@ def load_fitted(path: str | Path) -> FittedModel:
 
 
 def _check_keys(where: str, given: Mapping[str, Any], wanted: tuple[str, ...]) -> None:
+    for key in given:  # a misspelt one first: it tells more than what is missing for it
+        if key not in wanted:
+            raise LatencyError(f"{where}: unknown key {key!r}; known are {', '.join(wanted)}")
     for key in wanted:
         if key not in given:
             raise LatencyError(f"{where}: {key} is missing")
-    for key in given:
-        if key not in wanted:
-            raise LatencyError(f"{where}: unknown key {key!r}; known are {', '.join(wanted)}")
 
 
 def _read_terms(path: str | Path, terms: Any) -> dict[str, float]:
@@ -187,7 +187,11 @@ def _read_domain(path: str | Path, domain: Any) -> Domain:
         ranges[kind] = {}
         for feature, bounds in domain[kind].items():
             valid = isinstance(bounds, list) and len(bounds) == 2
-            if not valid or not all(type(bound) is int for bound in bounds):
+            if (
+                not valid
+                or not all(type(bound) is int for bound in bounds)
+                or bounds != sorted(bounds)
+            ):
                 raise LatencyError(f"{where}.{feature} must be [lowest, highest], is {bounds!r}")
             ranges[kind][feature] = (bounds[0], bounds[1])
     return Domain(ranges)

@@ -116,14 +116,19 @@ def _header(fields: dict[str, Any]) -> TraceHeader:
     return header
 
 
+def _beside(row: TraceRow) -> str:
+    """The unknown fields of a row that lacks one: one of them may be misspelt."""
+    return f"; unknown here: {', '.join(map(repr, row.extra))}" if row.extra else ""
+
+
 def _check(row: TraceRow) -> None:
     prompts = [name for name in _PROMPTS if getattr(row, name) is not None]
     answers = [name for name in _ANSWERS if getattr(row, name) is not None]
     # Lengths may stand beside the content they measure.
     if not prompts:
-        raise ValueError(f"no prompt: one of {', '.join(_PROMPTS)} is needed")
+        raise ValueError(f"no prompt: one of {', '.join(_PROMPTS)} is needed{_beside(row)}")
     if not answers:
-        raise ValueError(f"no answer: one of {', '.join(_ANSWERS)} is needed")
+        raise ValueError(f"no answer: one of {', '.join(_ANSWERS)} is needed{_beside(row)}")
     if len(texts := [name for name in prompts if name != "input_length"]) > 1:
         raise ValueError(f"several prompts: {' and '.join(texts)}; keep one")
     if len(texts := [name for name in answers if name != "output_length"]) > 1:
