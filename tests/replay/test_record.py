@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 from support.models import save_tiny_llama
@@ -60,7 +62,10 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
     folder = tmp_path_factory.mktemp("record")
     model = save_tiny_llama(folder / "model")
     options = RunOptions(write_trace(folder / "t.jsonl", ROWS), folder / "run")
-    record(EngineArgs(model=str(model), **ARGUMENTS), options)
+    # On a core of its own, or its threads wait for each other where others are at work.
+    core = {"VLLM_CPU_OMP_THREADS_BIND": str(max(os.sched_getaffinity(0)))}
+    with mock.patch.dict(os.environ, core):
+        record(EngineArgs(model=str(model), **ARGUMENTS), options)
     yield Recording(model, Run(options.out))
 
 
@@ -173,6 +178,20 @@ def test_a_replay_does_not_write_over_a_recording(recording: Recording) -> None:
     with pytest.raises(SettingsError, match=r"--out .*: holds a recording"):
         replay(engine_args, RunOptions(folder / "trace.jsonl", folder))
     assert (folder / "steps.jsonl").read_bytes() == steps
+
+
+def test_a_fit_to_simulated_steps_is_called_one(
+    recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("steps.jsonl", "summary.json"):
+        (folder / name).write_bytes((recording.run.folder / name).read_bytes())
+    words = ["calibrate", str(folder), "--out", str(tmp_path / "fit.json")]
+    assert main(words) == 0 and "simulated" not in capsys.readouterr().err
+    summary = json.loads((folder / "summary.json").read_text()) | {"latency": "roofline of …"}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert main(words) == 0 and "fit to roofline of …" in capsys.readouterr().err
 
 
 def test_calibrate_and_validate(

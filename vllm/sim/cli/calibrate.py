@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ def add_parser(verbs: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from ..latency.calibrate import calibrate
+    from ..metrics.folder import MEASURED, SUMMARY, read_summary
 
+    for folder in args.steps:
+        if (folder / SUMMARY).is_file() and read_summary(folder)["latency"] != MEASURED:
+            print(
+                f"warning: the steps of {folder} were simulated: a fit to them is a fit to "
+                f"{read_summary(folder)['latency']}",
+                file=sys.stderr,
+            )
     print(calibrate(args.steps, args.out).text())
     print(f"written to {args.out}")
     return 0

@@ -12,7 +12,7 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 from ..clock import NS_PER_S, WallClock
 from ..errors import SettingsError
-from ..metrics.folder import RunFolder
+from ..metrics.folder import MEASURED, RunFolder
 from ..records import StepRecord
 from .offline import OfflineEngine, offline_engine
 from .recorder import StepMeter
@@ -70,7 +70,7 @@ def record(engine_args: EngineArgs, options: RunOptions) -> dict[str, Any]:
         return folder.finish(
             complete,
             **options.facts(engine, source.clients),
-            latency="measured",
+            latency=MEASURED,
             simulated_seconds=clock.now_ns() / NS_PER_S,
             wall_seconds=time.monotonic() - started_s,
         )

@@ -21,7 +21,7 @@ from vllm.v1.request import Request
 
 from ..clock import NS_PER_S
 from ..config import RECORD_ENV
-from ..metrics.folder import RunFolder
+from ..metrics.folder import MEASURED, RunFolder
 from ..records import FinishReason as RecordedReason
 from ..records import StepRecord
 from ..trace.schema import TraceRow
@@ -160,7 +160,7 @@ class ServerRecorder:
             **config_facts(self._core.vllm_config),
             "num_prompts": self._number,
             "max_concurrency": None,
-            "latency": "measured",
+            "latency": MEASURED,
             "simulated_seconds": self._now_ns() / NS_PER_S,
             "wall_seconds": self._now_ns() / NS_PER_S,
         }

@@ -21,7 +21,7 @@ _BLOCKS = 50  # of consecutive steps; every fifth is held out
 _ROUNDS = 12
 _HUBER = 1.5  # residuals beyond this many standard deviations count less and less
 _STALL = 3.0  # a step that took this many times what the fit says is no sample of it
-_STALLS_WORTH_SAYING, _MOST_STALLS = 0.05, 0.5  # of the measured time
+_STALLS_WORTH_SAYING, _MOST_STALLS = 0.05, 0.8  # of the measured time
 _QUIET = (
     "record on a machine that does nothing else, a CPU engine with its threads bound to cores of "
     "its own (VLLM_CPU_OMP_THREADS_BIND)"

@@ -21,6 +21,7 @@ from .steps import StepTally
 from .summary import summarize
 
 REQUESTS, SUMMARY = "requests.jsonl", "summary.json"
+MEASURED = "measured"  # what a recording's summary has for `latency`
 _FLUSH_BYTES = 1 << 16
 
 
