@@ -71,7 +71,11 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path) -> None:
         "from vllm.sim.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ["trace", "convert", str(source), "--out", str(tmp_path / "out.jsonl")]
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments])
+    # A shell that started the tests in the background has its children ignore Ctrl-C.
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 30
     while not list(tmp_path.glob(".out.jsonl.*")) and time.monotonic() < deadline:
         time.sleep(0.01)
