@@ -28,10 +28,11 @@ def _run(args: argparse.Namespace) -> int:
     from ..metrics.folder import MEASURED, SUMMARY, read_summary
 
     for folder in args.steps:
-        if (folder / SUMMARY).is_file() and read_summary(folder)["latency"] != MEASURED:
+        latency = read_summary(folder)["latency"] if (folder / SUMMARY).is_file() else MEASURED
+        if latency != MEASURED:
             print(
                 f"warning: the steps of {folder} were simulated: a fit to them is a fit to "
-                f"{read_summary(folder)['latency']}",
+                f"{latency}",
                 file=sys.stderr,
             )
     print(calibrate(args.steps, args.out).text())

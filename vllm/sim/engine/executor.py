@@ -24,7 +24,7 @@ from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, DraftTokenIds, ModelRunne
 
 from ..clock import NS_PER_S, Clock, DeviceTimeline, WallClock
 from ..errors import LatencyError, SettingsError
-from ..latency.model import Instant, LatencyModel, StepTime
+from ..latency.model import Instant, LatencyModel
 from ..records import StepRecord
 from . import platform
 from .activation import device_of, install_engine_hooks
@@ -162,15 +162,14 @@ class SimExecutor(Executor):
     def _run(self, batch: Batch, output: SchedulerOutput, now_ns: int) -> int:
         """Lay the step on the device's timeline; returns when it is done."""
         record = self.observer.record(batch, output)
-        time = self.latency.step_time(record)
-        due_ns = self._place(record, time, now_ns, self._inputs_at_ns(batch))
+        record.duration_ns, record.in_domain = self.latency.step_time(record)
+        due_ns = self._place(record, now_ns, self._inputs_at_ns(batch))
         if self._pipelined:
             self._sampled_at_ns.update((sampled.request_id, due_ns) for sampled in batch.sampled)
         return due_ns
 
-    def _place(self, record: StepRecord, time: StepTime, now_ns: int, inputs_at_ns: int = 0) -> int:
-        """Lay a step of this duration on the timeline and show it; returns when it is done."""
-        record.duration_ns, record.in_domain = time
+    def _place(self, record: StepRecord, now_ns: int, inputs_at_ns: int = 0) -> int:
+        """Lay a step with a duration on the timeline and show it; returns when it is done."""
         if not record.in_domain:
             self._report_outside(record)
         record.start_ns, due_ns = self._timeline.submit(now_ns, record.duration_ns, inputs_at_ns)

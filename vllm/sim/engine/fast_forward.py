@@ -43,7 +43,7 @@ from vllm.v1.outputs import DraftTokenIds
 from vllm.v1.request import Request
 
 from ..records import ScheduledRequest, StepRecord
-from .replay_executor import PlannedStep, ReplayExecutor
+from .replay_executor import ReplayExecutor
 
 logger = logging.getLogger("vllm.sim.replay")
 
@@ -95,7 +95,7 @@ class FastForward:
         for step in planned:
             step.waiting = waiting
             yield ends_ns
-            ends_ns += step.time.duration_ns
+            ends_ns += step.duration_ns
             _, waiting = self._scheduler.get_request_counts()
         self._executor.planned = planned
         ids = [request.request_id for request in running]
@@ -139,10 +139,10 @@ class FastForward:
 
     def _planned(
         self, running: Sequence[Request], most: int, due_ns: int | None
-    ) -> list[PlannedStep]:
+    ) -> list[StepRecord]:
         """At most that many steps, up to the first arrival or the last free block."""
         ends_ns = self._executor.device_free_ns
-        planned: list[PlannedStep] = []
+        planned: list[StepRecord] = []
         places = [(request.request_id, request.num_computed_tokens) for request in running]
         new_blocks = self._new_blocks(running)  # a step
         free = self._scheduler.kv_cache_manager.block_pool.get_num_free_blocks() - next(new_blocks)
@@ -151,11 +151,12 @@ class FastForward:
             if left < 0 or (due_ns is not None and due_ns <= ends_ns):
                 break
             requests = [ScheduledRequest(id, 1, computed + at, "decode") for id, computed in places]
-            time = self._executor.latency.step_time(_record(requests))
-            if self._executor.settings.strict and not time.in_domain:
+            step = StepRecord(0, 0, 0, requests, 0, 0, [], [], free, 0, 0)
+            step.duration_ns, step.in_domain = self._executor.latency.step_time(step)
+            if self._executor.settings.strict and not step.in_domain:
                 break  # refused by name when it is scheduled by itself
-            planned.append(PlannedStep(requests, time, free))
-            ends_ns += time.duration_ns
+            planned.append(step)
+            ends_ns += step.duration_ns
             free = left
         return planned
 
@@ -167,10 +168,6 @@ class FastForward:
         while True:
             yield fill[-step % size]
             step += 1
-
-
-def _record(requests: list[ScheduledRequest]) -> StepRecord:
-    return StepRecord(0, 0, 0, requests, len(requests), 0, [], [], 0, 0, 0)
 
 
 def _obstacle(config: VllmConfig, kv_cache: KVCacheConfig, scheduler: object) -> str | None:

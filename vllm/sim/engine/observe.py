@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from vllm.config import VllmConfig
 from vllm.v1.core.sched.output import SchedulerOutput
 
 from ..config import SimSettings
-from ..records import ScheduledRequest, StepRecord
+from ..records import StepRecord
 from ..report.scheduler_text import step_lines
 from ..step_log import StepLog, step_log_path
 from .batch import Batch
@@ -100,8 +100,11 @@ class StepObserver:
         self._ended += output.finished_req_ids
         self._preempted += output.preempted_req_ids or ()
 
-    def record(self, batch: Batch, output: SchedulerOutput) -> StepRecord:
-        """The step's record; its times are filled in by the caller."""
+    def record(self, batch: Batch, output: SchedulerOutput, steps: int = 1) -> StepRecord:
+        """The step's record; its times are filled in by the caller.
+
+        Where it stands for several steps, their numbers are taken, and this has the first.
+        """
         running = waiting = free_blocks = used_blocks = 0
         if self._scheduler is not None:
             running, waiting = self._scheduler.get_request_counts()
@@ -122,36 +125,10 @@ class StepObserver:
             used_blocks=used_blocks,
             cached_tokens=sum(new.num_computed_tokens for new in batch.admitted),
         )
-        self._steps += 1
+        self._steps += steps
         self._ended.clear()
         self._preempted.clear()
         return record
-
-    def spread(
-        self, whole: StepRecord, steps: Sequence[tuple[list[ScheduledRequest], int, int]]
-    ) -> Iterator[StepRecord]:
-        """The records of steps that were scheduled at once, in order.
-
-        Args:
-            whole: What :meth:`record` says of them all; it counts as one of them.
-            steps: Of each its requests, how many wait, and how many blocks are free after it.
-        """
-        blocks = whole.free_blocks + whole.used_blocks
-        for number, (requests, waiting, free_blocks) in enumerate(steps):
-            yield StepRecord(
-                step=whole.step + number,
-                start_ns=0,
-                duration_ns=0,
-                requests=requests,
-                running=whole.running,
-                waiting=waiting,
-                preempted=[] if number else whole.preempted,
-                finished=[] if number else whole.finished,
-                free_blocks=free_blocks,
-                used_blocks=blocks - free_blocks,
-                cached_tokens=0,
-            )
-        self._steps += len(steps) - 1
 
     def write(self, record: StepRecord) -> None:
         for sink in self._sinks:

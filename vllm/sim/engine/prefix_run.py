@@ -50,6 +50,7 @@ def run_prefix(engine_args: EngineArgs, options: PrefixOptions) -> dict[str, Any
     Raises:
         SimError: The trace, a setting or the folder is wrong.
     """
+    options.spare_recording()
     args = copy.deepcopy(engine_args)
     prepare(args)
     args.distributed_executor_backend = PrefixExecutor

@@ -182,9 +182,10 @@ class Driver:
         return not self._interrupted
 
     def _stopped(self) -> bool:
+        if not self._interrupted or self._ahead is None:
+            return self._interrupted
         # Steps that stand in the log are delivered, but for the one or two on the device.
-        ahead = self._ahead is not None and self._ahead.under_way()
-        return self._interrupted and not ahead
+        return not self._ahead.under_way()
 
     def scheduled(self, record: StepRecord) -> None:
         """The engine has scheduled a step."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vllm.tokenizers import TokenizerLike
 from vllm.v1.core.sched.output import SchedulerOutput
@@ -12,21 +11,10 @@ from vllm.v1.kv_cache_interface import KVCacheConfig
 
 from ..clock import DeviceTimeline, VirtualClock
 from ..errors import SimError
-from ..latency.model import StepTime
-from ..records import ScheduledRequest
+from ..records import StepRecord
 from .batch import Batch
 from .executor import SimExecutor
 from .replay_answers import ReplayAnswers
-
-
-@dataclass(slots=True)
-class PlannedStep:
-    """One of several steps that are asked for at once; see ``fast_forward``."""
-
-    requests: list[ScheduledRequest]
-    time: StepTime
-    free_blocks: int  # after it is scheduled
-    waiting: int = 0  # requests, then
 
 
 class ReplayExecutor(SimExecutor):
@@ -35,7 +23,8 @@ class ReplayExecutor(SimExecutor):
     Attributes:
         calls: How many steps the scheduler has decided; fewer than steps, where it was asked for
             several at once.
-        planned: The steps that the next call of ``execute_model`` stands for; none: itself.
+        planned: The steps that the next call of ``execute_model`` stands for; none: itself. They
+            have their requests, durations, and how many wait and how many blocks are free then.
         ends_ns: When the steps of each result end that has not been handed over.
         delivered_ns: The same of the one that was handed over last.
     """
@@ -60,7 +49,7 @@ class ReplayExecutor(SimExecutor):
         self._timeline = DeviceTimeline(self.parallel_config.pipeline_parallel_size)
         self.observer.restart()
         self.calls = 0
-        self.planned: Sequence[PlannedStep] = ()
+        self.planned: Sequence[StepRecord] = ()
         self.delivered_ns: Sequence[int] = ()
         self.ends_ns: deque[Sequence[int]] = deque()
 
@@ -83,10 +72,10 @@ class ReplayExecutor(SimExecutor):
         return self.ends_ns[-1][-1]
 
     def _run_planned(
-        self, planned: Sequence[PlannedStep], batch: Batch, output: SchedulerOutput, now_ns: int
+        self, planned: Sequence[StepRecord], batch: Batch, output: SchedulerOutput, now_ns: int
     ) -> list[int]:
         """Place each of the steps; returns when they end."""
-        whole = self.observer.record(batch, output)
+        whole = self.observer.record(batch, output, len(planned))
         asked = [(one.id, one.computed_tokens, len(planned)) for one in planned[0].requests]
         given = [(one.id, one.computed_tokens, one.new_tokens) for one in batch.requests]
         if asked != given or whole.free_blocks != planned[-1].free_blocks:
@@ -94,12 +83,11 @@ class ReplayExecutor(SimExecutor):
                 f"step {whole.step}: the scheduler did not give the {len(planned)} steps at once "
                 f"that were foreseen; run it with --no-fast-forward, and report this"
             )
-        steps = [(step.requests, step.waiting, step.free_blocks) for step in planned]
-        records = self.observer.spread(whole, steps)
-        return [
-            self._place(record, step.time, now_ns)
-            for record, step in zip(records, planned, strict=True)
-        ]
+        planned[0].preempted, planned[0].finished = whole.preempted, whole.finished
+        for number, record in enumerate(planned, start=whole.step):
+            record.step, record.running = number, whole.running
+            record.used_blocks = whole.used_blocks + whole.free_blocks - record.free_blocks
+        return [self._place(record, now_ns) for record in planned]
 
     def _count_delivery(self) -> None:
         self.delivered_ns = self.ends_ns.popleft()

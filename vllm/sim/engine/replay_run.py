@@ -66,6 +66,18 @@ class RunOptions:
     def context(self) -> UsageContext:
         return _CONTEXTS[self.defaults_of]
 
+    def spare_recording(self) -> None:
+        """Refuse to simulate into a folder of measurements.
+
+        Raises:
+            SettingsError: ``--out`` holds a recording.
+        """
+        if (self.out / TRACE).exists():
+            raise SettingsError(
+                f"--out {self.out}: holds a recording ({TRACE}), whose measured steps would be "
+                f"lost; choose another folder"
+            )
+
     @contextmanager
     def opened(self) -> Iterator[Source]:
         """Open the trace and look it over, with a word about one without times.
@@ -108,7 +120,6 @@ class Replay:
 
     Raises:
         RecordingError: The folder cannot be written to.
-        SettingsError: It holds a recording.
     """
 
     def __init__(
@@ -125,11 +136,6 @@ class Replay:
         self._engine, self._executor = engine, executor
         self._options, self._source = options, source
         self._ahead = FastForward(engine.core) if fast_forward else None
-        if (options.out / TRACE).exists():
-            raise SettingsError(
-                f"--out {options.out}: holds a recording ({TRACE}), whose measured steps would be "
-                f"lost; choose another folder"
-            )
         self._folder = RunFolder(options.out)
 
     def run(self) -> dict[str, Any]:
@@ -181,6 +187,7 @@ def replay(
     Raises:
         SimError: The trace, a setting or the folder is wrong.
     """
+    options.spare_recording()
     prepare(engine_args)
     with (
         options.opened() as source,

@@ -186,12 +186,8 @@ def _read_domain(path: str | Path, domain: Any) -> Domain:
         _check_keys(where, domain[kind], FEATURES)
         ranges[kind] = {}
         for feature, bounds in domain[kind].items():
-            valid = isinstance(bounds, list) and len(bounds) == 2
-            if (
-                not valid
-                or not all(type(bound) is int for bound in bounds)
-                or bounds != sorted(bounds)
-            ):
+            valid = isinstance(bounds, list) and [type(bound) for bound in bounds] == [int, int]
+            if not valid or bounds[0] > bounds[1]:
                 raise LatencyError(f"{where}.{feature} must be [lowest, highest], is {bounds!r}")
             ranges[kind][feature] = (bounds[0], bounds[1])
     return Domain(ranges)

@@ -25,21 +25,21 @@ def draw_comparison(
     from matplotlib import pyplot
 
     tallies = {"real": _tally(real), "simulated": _tally(simulated)}
-    shown = [
-        name for name in LATENCIES if all(len(_samples(one, name)[0]) for one in tallies.values())
-    ]
-    columns = 3 if len(shown) == 3 else 2
-    rows = max(-(-len(shown) // columns), 1)
+    shown: dict[str, dict[str, tuple[Values, Counts]]] = {}
+    for name in LATENCIES:
+        samples = {label: _samples(tally, name) for label, tally in tallies.items()}
+        if all(len(values_ns) for values_ns, _ in samples.values()):
+            shown[name] = samples
+    rows = max(-(-len(shown) // 2), 1)
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=(4.5 * columns, 3 * rows), layout="constrained", squeeze=False
+        rows, 2, figsize=(9, 3 * rows), layout="constrained", squeeze=False
     )
     for axis in axes.flat[len(shown) :]:
         axis.set_axis_off()
-    for name, axis in zip(shown, axes.flat, strict=False):
-        longest_ns = max(_samples(one, name)[0].max() for one in tallies.values())
+    for (name, samples), axis in zip(shown.items(), axes.flat, strict=False):
+        longest_ns = max(values_ns[-1] for values_ns, _ in samples.values())
         unit, unit_ns = ("s", 1e9) if longest_ns >= 1e10 else ("ms", 1e6)
-        for label, tally in tallies.items():
-            values_ns, counts = _samples(tally, name)
+        for label, (values_ns, counts) in samples.items():
             share = np.cumsum(counts) / counts.sum()
             style = "-" if label == "real" else "--"
             axis.step(
